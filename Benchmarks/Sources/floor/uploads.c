@@ -1,0 +1,40 @@
+#define _GNU_SOURCE
+#include "uploads.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { MOST_UPLOADS = 4096 };
+
+static Upload uploads[MOST_UPLOADS];
+static int used;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+int upload_create(const char *folder, uint64_t size, uint64_t chunk) {
+    char path[4096];
+    if ((size_t)snprintf(path, sizeof path, "%s/floor-XXXXXX", folder) >= sizeof path) return -1;
+    int fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0) return -1;
+    unlink(path);
+    if (size > 0 && fallocate(fd, 0, 0, (off_t)size) != 0) {
+        close(fd);
+        return -1;
+    }
+    pthread_mutex_lock(&lock);
+    int number = used < MOST_UPLOADS ? used++ : -1;
+    if (number >= 0) uploads[number] = (Upload){.fd = fd, .size = size, .chunk = chunk};
+    pthread_mutex_unlock(&lock);
+    if (number < 0) close(fd);
+    return number;
+}
+
+bool upload_find(int number, Upload *upload) {
+    pthread_mutex_lock(&lock);
+    bool found = number >= 0 && number < used;
+    if (found) *upload = uploads[number];
+    pthread_mutex_unlock(&lock);
+    return found;
+}

@@ -1,0 +1,46 @@
+# `make run` serves; `make test` runs every test. Each installs what the distribution lacks first.
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+DATA ?= ./data
+PORT ?= 8080
+RELEASE := .build/release/drive
+
+.PHONY: help run test crash bench build release format check-format prepare clean
+
+help: ## What can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+prepare: ## Install what the distribution lacks
+	scripts/prepare
+
+build: prepare ## Build for development
+	swift build
+
+release: prepare ## Build for use
+	swift build -c release --product drive
+
+run: release ## Serve on 127.0.0.1:$(PORT) with the folder $(DATA)
+	exec $(RELEASE) serve --data "$(DATA)" --port "$(PORT)"
+
+test: prepare ## Run every test, with a PostgreSQL of its own
+	scripts/test
+
+crash: prepare ## Kill the server a thousand times and check what is left
+	DRIVE_CRASH_KILLS=$${DRIVE_CRASH_KILLS:-1000} scripts/test --filter CrashTests
+
+bench: release ## Measure, and write docs/benchmarks.md
+	scripts/prepare bench
+	swift build -c release --package-path Benchmarks
+	Benchmarks/run --drive $(RELEASE)
+
+format: ## Format all Swift files
+	swift format --in-place --parallel --recursive Package.swift Sources Tests Benchmarks/Package.swift
+
+check-format: ## Fail where a Swift file is not formatted
+	scripts/check-format
+
+clean: ## Remove what was built
+	rm -rf .build Benchmarks/.build

@@ -1,0 +1,158 @@
+import AsyncHTTPClient
+import DriveModel
+import Foundation
+import NIOCore
+import NIOHTTP1
+
+/// Talks to one Drive server on behalf of one account.
+///
+/// Each method is one request of the Drive API. `UploadManager` and `Downloader` stand on it for whole files.
+/// Call `shutdown()` when it is no longer needed, or use `withClient`.
+public final class DriveClient: Sendable {
+    /// Gives the account's token, asked before every request; nil where there is none.
+    public typealias TokenProvider = @Sendable () async throws -> String?
+
+    public let server: ServerAddress
+    let surroundings: ClientSurroundings
+    private let token: TokenProvider
+    private let http: HTTPClient
+    private let ownsHTTP: Bool
+
+    /// - Parameters:
+    ///   - httpClient: one to share; nil makes an own one that `shutdown()` ends.
+    public init(
+        server: ServerAddress, httpClient: HTTPClient? = nil, surroundings: ClientSurroundings = .system,
+        token: @escaping TokenProvider
+    ) {
+        self.server = server
+        self.surroundings = surroundings
+        self.token = token
+        self.ownsHTTP = httpClient == nil
+        self.http = httpClient ?? HTTPClient(eventLoopGroupProvider: .singleton, configuration: Self.configuration)
+    }
+
+    private static var configuration: HTTPClient.Configuration {
+        var configuration = HTTPClient.Configuration(
+            redirectConfiguration: .disallow,
+            // Of silence, not of the whole request: a slow network may take its time.
+            timeout: .init(connect: .seconds(10), read: .seconds(90), write: .seconds(60)))
+        // Parallel chunks over a lossy network want connections of their own, and retries are our own.
+        configuration.httpVersion = .http1Only
+        configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
+        // Shorter than any server's, so that a request seldom meets a connection that is just being closed.
+        configuration.connectionPool.idleTimeout = .seconds(15)
+        return configuration
+    }
+
+    /// Ends the connections.
+    public func shutdown() async {
+        guard ownsHTTP else { return }
+        // The only errors are requests still under way, and those end with it.
+        try? await http.shutdown()
+    }
+
+    /// Runs `body` with a client and ends it afterwards.
+    public static func withClient<Result: Sendable>(
+        server: ServerAddress, surroundings: ClientSurroundings = .system, token: @escaping TokenProvider,
+        _ body: (DriveClient) async throws -> Result
+    ) async throws -> Result {
+        let client = DriveClient(server: server, surroundings: surroundings, token: token)
+        do {
+            let result = try await body(client)
+            await client.shutdown()
+            return result
+        } catch {
+            await client.shutdown()
+            throw error
+        }
+    }
+
+    // MARK: Requests
+
+    /// The longest reply that is not a file, in bytes.
+    private static let maximumReply = 32 << 20
+
+    /// Sends a request and waits for the whole reply.
+    /// - Throws: `.server` for a status of 300 and above, `.network`, `.cancelled`.
+    func send(_ call: HTTPCall) async throws(DriveClientError) -> HTTPReply {
+        let response = try await open(call)
+        do {
+            let body = try await response.body.collect(upTo: Self.maximumReply)
+            return HTTPReply(status: Int(response.status.code), headers: response.headers, body: body)
+        } catch {
+            throw Task.isCancelled ? .cancelled : .network(Self.describe(error))
+        }
+    }
+
+    /// The same, again after failures that may pass. For requests that may be repeated without harm.
+    func send(_ call: HTTPCall, retrying policy: RetryPolicy) async throws(DriveClientError) -> HTTPReply {
+        try await retrying(policy) { () async throws(DriveClientError) in try await self.send(call) }
+    }
+
+    /// Runs `attempt` until it succeeds, fails for good, or patience ends.
+    func retrying<Value: Sendable>(
+        _ policy: RetryPolicy, onRetry: (DriveClientError, Duration) -> Void = { _, _ in },
+        _ attempt: () async throws(DriveClientError) -> Value
+    ) async throws(DriveClientError) -> Value {
+        var backoff = Backoff(policy)
+        while true {
+            let failure: DriveClientError
+            do {
+                return try await attempt()
+            } catch {
+                failure = error
+            }
+            guard case .retry(let after) = ReplyMeaning(of: failure) else { throw failure }
+            let now = surroundings.monotonic()
+            guard let delay = backoff.delay(afterFailureAt: now, retryAfter: after, jitter: surroundings.jitter()) else {
+                let seconds = (now - (backoff.failingSince ?? now)).components.seconds
+                // A wait that is longer than all patience, told at the first attempt: the error itself says more.
+                throw seconds < 1 ? failure : .gaveUp(seconds: Int(seconds), lastError: failure.description)
+            }
+            onRetry(failure, delay)
+            do { try await surroundings.sleep(delay) } catch { throw .cancelled }
+        }
+    }
+
+    /// Sends a request and returns when the head of the reply is there; the body is still to be read.
+    func open(_ call: HTTPCall) async throws(DriveClientError) -> HTTPClientResponse {
+        var request = HTTPClientRequest(url: server.url(call.path, query: call.query))
+        request.method = call.method
+        request.body = call.body
+        for (name, value) in call.headers { request.headers.add(name: name, value: value) }
+        request.headers.replaceOrAdd(name: "User-Agent", value: "drive-client-swift")
+        if let token = try await token(for: call.authorization) {
+            request.headers.replaceOrAdd(name: "Authorization", value: "Bearer \(token)")
+        }
+        do {
+            let response = try await http.execute(request, deadline: .distantFuture)
+            guard response.status.code >= 300 else { return response }
+            // A longer error page is cut off by the error of `collect`; its status still counts.
+            let body = (try? await response.body.collect(upTo: 1 << 20)) ?? ByteBuffer()
+            throw HTTPReply.error(status: response.status, headers: response.headers, body: body)
+        } catch let error as DriveClientError {
+            throw error
+        } catch {
+            throw Task.isCancelled ? .cancelled : .network(Self.describe(error))
+        }
+    }
+
+    private func token(for authorization: HTTPCall.Authorization) async throws(DriveClientError) -> String? {
+        switch authorization {
+        case .session(let token): return token
+        case .account:
+            do { return try await token() } catch { throw DriveClientError(error) }
+        }
+    }
+
+    /// A transport error in words; the types behind it are many and not ours.
+    private static func describe(_ error: any Error) -> String {
+        let text = String(describing: error)
+        for known in ["Connection refused", "Connection reset by peer", "Network is unreachable", "No route to host", "Broken pipe"]
+        where text.contains(known) {
+            return known.lowercased()
+        }
+        return text.prefix(200).description
+    }
+}

@@ -1,0 +1,68 @@
+/// One open transaction, or a snapshot for reading. Lives on the database's own thread, inside one closure only.
+public protocol SQLSession {
+    var dialect: SQLDialect { get }
+
+    /// Runs a statement with `$1…$n` bound to `arguments` and returns how many rows it changed.
+    @discardableResult
+    func execute(_ sql: String, _ arguments: [SQLValue]) throws(DatabaseError) -> Int
+
+    /// Runs a statement and returns its rows.
+    func query(_ sql: String, _ arguments: [SQLValue]) throws(DatabaseError) -> [SQLRow]
+}
+
+extension SQLSession {
+    @discardableResult
+    public func execute(_ sql: String) throws(DatabaseError) -> Int { try execute(sql, []) }
+    public func query(_ sql: String) throws(DatabaseError) -> [SQLRow] { try query(sql, []) }
+    /// The first row, where there is one.
+    public func first(_ sql: String, _ arguments: [SQLValue] = []) throws(DatabaseError) -> SQLRow? {
+        try query(sql, arguments).first
+    }
+}
+
+/// A database that runs synchronous closures on threads of its own.
+///
+/// A closure has no suspension point, so no transaction stays open while something else is awaited. It may run
+/// more than once (a serialization failure repeats it), so it changes nothing but the database and returns its result.
+public protocol Database: Sendable {
+    var dialect: SQLDialect { get }
+
+    /// Runs `body` over a consistent snapshot. Errors of `body` come back as they are.
+    func read<Result: Sendable>(_ body: @escaping @Sendable (any SQLSession) throws -> Result) async throws -> Result
+
+    /// Runs `body` in a transaction and returns after it was made durable. Where `body` throws, nothing of it stays.
+    /// A failing commit throws a retryable `DatabaseError`, and nothing of it stays either.
+    func write<Result: Sendable>(_ body: @escaping @Sendable (any SQLSession) throws -> Result) async throws -> Result
+
+    /// The engine's own integrity check; the findings, empty where all is well.
+    func checkIntegrity() async throws -> [String]
+
+    /// How many closures wait for a thread now.
+    var queueLength: Int { get }
+
+    /// Ends the threads after the work that was accepted.
+    func close() async
+}
+
+/// Where the two engines differ, the dialect supplies the phrase.
+public enum SQLDialect: Sendable {
+    case sqlite, postgresql
+
+    /// Ends a SELECT whose rows are to be changed in the same transaction. SQLite has one writer and needs none.
+    public var forUpdate: String { self == .postgresql ? " FOR UPDATE" : "" }
+    /// The same, passing over rows another transaction holds.
+    public var forUpdateSkipLocked: String { self == .postgresql ? " FOR UPDATE SKIP LOCKED" : "" }
+
+    /// Column types for migrations.
+    func columnTypes(in ddl: String) -> String {
+        let types: [(String, String, String)] = [
+            ("{uuid}", "TEXT", "UUID"), ("{timestamp}", "INTEGER", "TIMESTAMPTZ"), ("{json}", "TEXT", "JSONB"),
+            ("{bool}", "INTEGER", "BOOLEAN"), ("{bytes}", "BLOB", "BYTEA"), ("{text}", "TEXT", "VARCHAR"),
+            ("{bigint}", "INTEGER", "BIGINT"), ("{int}", "INTEGER", "INTEGER"), ("{double}", "REAL", "DOUBLE PRECISION"),
+            ("{false}", "0", "FALSE"), ("{clustered}", " WITHOUT ROWID", ""),
+        ]
+        return types.reduce(ddl) { text, type in
+            text.replacing(type.0, with: self == .sqlite ? type.1 : type.2)
+        }
+    }
+}

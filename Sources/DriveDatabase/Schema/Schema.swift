@@ -1,0 +1,50 @@
+import DriveModel
+
+/// Numbered changes of the schema, each in a transaction of its own, run in order at start.
+public enum Schema {
+    struct Migration: Sendable {
+        let version: Int
+        let name: String
+        /// Statements with `{type}` place-holders that the dialect fills in.
+        let statements: [String]
+    }
+
+    static let migrations: [Migration] = [
+        Migration(version: 1, name: "foundation", statements: Foundation.statements)
+    ]
+
+    /// The version this program works with.
+    public static var currentVersion: Int { migrations.last?.version ?? 0 }
+
+    /// Brings the database to `currentVersion`. Running it again, or from several processes at once, is harmless.
+    ///
+    /// Throws `DatabaseError`; a database newer than this program is refused, as it may hold what we would destroy.
+    public static func migrate(_ database: any Database, now: Timestamp = Surroundings.system.now()) async throws {
+        let found = try await database.write { sql in
+            if sql.dialect == .postgresql { try sql.query("SELECT pg_advisory_xact_lock(7417653012391)") }
+            try sql.execute(
+                sql.dialect.columnTypes(
+                    in: """
+                        CREATE TABLE IF NOT EXISTS schema_migrations (
+                            version {int} PRIMARY KEY, name {text} NOT NULL, applied_at {timestamp} NOT NULL)
+                        """))
+            return try sql.first("SELECT COALESCE(MAX(version), 0) AS version FROM schema_migrations")?.int("version") ?? 0
+        }
+        guard found <= currentVersion else {
+            throw DatabaseError(
+                .statement, "the database has schema version \(found), this program knows \(currentVersion): use a newer drive")
+        }
+        for migration in migrations where migration.version > found {
+            try await database.write { sql in
+                if sql.dialect == .postgresql { try sql.query("SELECT pg_advisory_xact_lock(7417653012391)") }
+                let done = try sql.first(
+                    "SELECT version FROM schema_migrations WHERE version = $1", [.int(migration.version)])
+                guard done == nil else { return }
+                for statement in migration.statements { try sql.execute(sql.dialect.columnTypes(in: statement)) }
+                try sql.execute(
+                    "INSERT INTO schema_migrations (version, name, applied_at) VALUES ($1, $2, $3)",
+                    [.int(migration.version), .text(migration.name), .timestamp(now)])
+            }
+        }
+    }
+}

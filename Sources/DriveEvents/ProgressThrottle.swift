@@ -1,0 +1,23 @@
+import DriveModel
+
+/// When a progress event is worth sending. A pure value: it moved at least 5 points since the last one sent, or it
+/// moved at all and a second has passed.
+public struct ProgressThrottle: Hashable, Sendable {
+    /// 0 to 100.
+    public private(set) var sentProgress: Double
+    public private(set) var sentAt: Timestamp
+
+    public init(sentProgress: Double, sentAt: Timestamp) {
+        self.sentProgress = sentProgress
+        self.sentAt = sentAt
+    }
+
+    /// Whether to send `progress` now; if so it counts as sent. Progress never goes back.
+    public mutating func shouldSend(_ progress: Double, now: Timestamp) -> Bool {
+        guard progress > sentProgress else { return false }
+        guard progress - sentProgress >= 5 || now - sentAt >= .seconds(1) else { return false }
+        sentProgress = progress
+        sentAt = now
+        return true
+    }
+}

@@ -1,0 +1,121 @@
+import Foundation
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// The part of a client's address that limits count by: all of an IPv4 address, the /64 network of an IPv6 one.
+package struct AddressKey: Hashable, Sendable {
+    private let network: UInt64
+    private let isVersion4: Bool
+
+    /// Reads a numeric address; an IPv4 address mapped into IPv6 (RFC 4291 §2.5.5.2) counts as the IPv4 one, a zone is dropped.
+    ///
+    /// Anything else, as the path of a Unix socket, shares one key, so that it is limited too.
+    package init(_ address: String) {
+        let text = address.prefix { $0 != "%" }
+        var version4 = in_addr()
+        var version6 = in6_addr()
+        if inet_pton(AF_INET, String(text), &version4) == 1 {
+            self.init(version4: UInt32(bigEndian: version4.s_addr))
+        } else if inet_pton(AF_INET6, String(text), &version6) == 1 {
+            let (high, low) = withUnsafeBytes(of: version6) { bytes in
+                (
+                    UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
+                    UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+                )
+            }
+            if high == 0 && low >> 32 == 0xFFFF {
+                self.init(version4: UInt32(truncatingIfNeeded: low))
+            } else {
+                self.init(network: high, isVersion4: false)
+            }
+        } else {
+            self.init(network: .max, isVersion4: true)
+        }
+    }
+
+    private init(version4: UInt32) {
+        self.init(network: UInt64(version4), isVersion4: true)
+    }
+
+    private init(network: UInt64, isVersion4: Bool) {
+        self.network = network
+        self.isVersion4 = isVersion4
+    }
+}
+
+/// Limits requests by account and by address, and failed sign-ins by address.
+package final class RateLimiter: Sendable {
+    private let accounts: BucketTable<UUID>
+    private let addresses: BucketTable<AddressKey>
+    private let failedSignIns: BucketTable<AddressKey>
+    private let time: MonotonicTime
+
+    /// - Parameter capacity: the most buckets of each kind.
+    package init(limits: DriveConfiguration.RateLimits, time: MonotonicTime = .system, capacity: Int = 100_000) {
+        func limit(_ bucket: DriveConfiguration.RateLimits.Bucket) -> RateLimit? {
+            RateLimit(perSecond: Double(bucket.requestsPerSecond), burst: Double(bucket.burst))
+        }
+        let perMinute = Double(limits.failedSignInsPerMinute)
+        accounts = BucketTable(limit: limit(limits.account), capacity: capacity)
+        addresses = BucketTable(limit: limit(limits.address), capacity: capacity)
+        failedSignIns = BucketTable(limit: RateLimit(perSecond: perMinute / 60, burst: perMinute), capacity: capacity)
+        self.time = time
+    }
+
+    /// Counts a request of an account.
+    package func check(account: UUID) -> RateDecision { accounts.take(account, at: time.now()) }
+
+    /// Counts a request from an address.
+    package func check(address: AddressKey) -> RateDecision { addresses.take(address, at: time.now()) }
+
+    /// Whether the address may try to sign in; to be asked before a token is verified.
+    package func checkSignIn(address: AddressKey) -> RateDecision { failedSignIns.peek(address, at: time.now()) }
+
+    /// Counts a sign-in that was refused.
+    package func recordFailedSignIn(address: AddressKey) { _ = failedSignIns.take(address, at: time.now()) }
+}
+
+/// Buckets by key, in a table of bounded size.
+final class BucketTable<Key: Hashable & Sendable>: Sendable {
+    private let limit: RateLimit?
+    private let buckets: Mutex<LRUCache<Key, TokenBucket>>
+
+    /// - Parameter limit: nil: everything is allowed.
+    init(limit: RateLimit?, capacity: Int) {
+        self.limit = limit
+        buckets = Mutex(LRUCache(capacity: capacity))
+    }
+
+    var count: Int { buckets.withLock { $0.count } }
+
+    func take(_ key: Key, at now: Duration) -> RateDecision {
+        guard let limit else { return .allowed }
+        return buckets.withLock { buckets in
+            Self.makeRoom(in: &buckets, for: key, at: now, limit: limit)
+            return buckets.update(key, default: TokenBucket(limit: limit, at: now)) { $0.take(at: now, limit: limit) }
+        }
+    }
+
+    /// Asks without counting; an unknown key gets no bucket by it.
+    func peek(_ key: Key, at now: Duration) -> RateDecision {
+        guard let limit else { return .allowed }
+        return buckets.withLock { buckets in
+            var bucket = buckets.value(for: key)
+            return bucket?.peek(at: now, limit: limit) ?? .allowed
+        }
+    }
+
+    /// In a full table a bucket that has filled up again goes first, as nothing is lost with it. Where none of the few
+    /// oldest has, the oldest goes: memory stays bounded.
+    private static func makeRoom(in buckets: inout LRUCache<Key, TokenBucket>, for key: Key, at now: Duration, limit: RateLimit) {
+        guard buckets.count >= buckets.capacity, buckets.value(for: key) == nil,
+            let full = buckets.leastRecent(among: 8, where: { $0.isFull(at: now, limit: limit) })
+        else { return }
+        buckets.removeValue(for: full)
+    }
+}

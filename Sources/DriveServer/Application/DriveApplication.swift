@@ -1,0 +1,119 @@
+import DriveDatabase
+import DriveModel
+import DriveStorage
+import DriveUploads
+import Foundation
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import UnixSignals
+
+/// The one composition root of the server.
+package enum DriveApplication {
+    /// Serves until SIGTERM or SIGINT, then drains within the deadline.
+    ///
+    /// - Parameter ready: told the address, and the sign-in token where this start made the first account.
+    package static func serve(
+        _ configuration: DriveConfiguration, ready: @escaping @Sendable (_ address: String, _ firstToken: String?) -> Void
+    ) async throws {
+        let logger = Logger(label: "Drive.Server")
+        for warning in configuration.warnings { logger.warning("\(warning)") }
+        let faults = try Faults(specification: configuration.faults ?? "")
+        let administration = try await AdministrationContext.open(configuration, faults: faults, logger: logger)
+        let storage = try await StorageContext.open(configuration, administration: administration, faults: faults, exclusive: true)
+        let group = MultiThreadedEventLoopGroup.singleton
+        let fetcher = HTTPKeySetFetcher(eventLoopGroup: group)
+        let services = Services(
+            configuration: configuration, database: administration.database, io: storage.io, pools: storage.pools, uploads: storage.uploads,
+            files: FileService(database: administration.database, pools: storage.pools),
+            bundles: BundleService(database: administration.database),
+            housekeeping: Housekeeping(uploads: storage.uploads, logger: Logger(label: "Drive.Housekeeping")),
+            accounts: administration.accounts, audit: administration.audit, issuer: administration.issuer,
+            verifier: try await TokenVerifier(
+                signingKey: administration.signingKey, settings: configuration.access, directory: administration.accounts, fetcher: fetcher),
+            limiter: RateLimiter(limits: configuration.rateLimits),
+            trustedProxies: configuration.server.trustedProxies.compactMap { CIDR($0) }, surroundings: administration.surroundings, logger: logger)
+        let recovered = try await services.housekeeping.recover()
+        if recovered != .nothing { logger.notice("settled what an earlier stop left", metadata: ["report": "\(recovered)"]) }
+        let firstToken = try await FirstAccount.prepare(administration, configuration: configuration)
+        let running = try serviceGroup(services, configuration: configuration, logger: logger) { address in ready(address, firstToken) }
+        do {
+            try await running.run()
+        } catch {
+            await close(services, fetcher: fetcher, storage: storage)
+            throw error
+        }
+        await close(services, fetcher: fetcher, storage: storage)
+    }
+
+    private static func close(_ services: Services, fetcher: HTTPKeySetFetcher, storage: StorageContext) async {
+        try? await fetcher.shutdown()
+        await services.database.close()
+        await storage.close()
+    }
+
+    private static func serviceGroup(
+        _ services: Services, configuration: DriveConfiguration, logger: Logger, ready: @escaping @Sendable (String) -> Void
+    ) throws -> ServiceGroup {
+        let policy = configuration.connectionPolicy
+        let registry = ConnectionRegistry()
+        var tls: TLSContextSource?
+        if let certificate = configuration.tls.certificateFile, let key = configuration.tls.keyFile {
+            tls = try TLSContextSource(certificatePath: certificate, keyPath: key, logger: logger)
+        }
+        let scheme = tls == nil ? "http" : "https"
+        let host = configuration.server.host
+        let application = Application(
+            responder: RouteRegistration.router(services: services).buildResponder(),
+            server: .drive(policy: policy, tls: tls, registry: registry),
+            configuration: ApplicationConfiguration(address: .hostname(host, port: configuration.server.port), serverName: nil),
+            onServerRunning: { channel in
+                let port = channel.localAddress?.port ?? configuration.server.port
+                ready("\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(port)")
+            },
+            logger: logger)
+        var parts: [any Service] = [HousekeepingService(services: services), application]
+        if tls != nil, let port = configuration.tls.redirectPort {
+            parts.append(
+                Application(
+                    responder: HTTPSRedirect(port: configuration.server.port), server: .drive(policy: policy, registry: registry),
+                    configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: nil), logger: logger))
+        }
+        return ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: parts.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+    }
+}
+
+/// Housekeeping by the clock, until the task engine takes it over.
+private struct HousekeepingService: Service {
+    let services: Services
+
+    func run() async throws {
+        let interval = services.configuration.uploads.cleanupInterval
+        while true {
+            do {
+                try await cancelWhenGracefulShutdown { try await Task.sleep(for: interval) }
+            } catch is CancellationError {
+                return
+            }
+            let report = await services.housekeeping.sweep()
+            if report != .nothing { services.logger.info("housekeeping", metadata: ["report": "\(report)"]) }
+        }
+    }
+}
+
+/// The first start makes an administrator and a token for it, so that the first request can be made.
+private enum FirstAccount {
+    /// The token where this start made one.
+    static func prepare(_ administration: AdministrationContext, configuration: DriveConfiguration) async throws -> String? {
+        guard try await administration.accounts.accounts(limit: 1).isEmpty else { return nil }
+        let account = try await administration.account(named: "admin", role: .admin)
+        let issued = try await administration.issuer.issueAccountToken(
+            accountId: account.id, name: "first start", role: .admin, lifetime: configuration.access.tokenTTL, by: .system)
+        return issued.token
+    }
+}

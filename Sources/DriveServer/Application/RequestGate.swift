@@ -1,0 +1,88 @@
+import DriveModel
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+
+/// What every request passes: a request id, the client's address, cross-origin rules, rate limits, the token, and at the
+/// end the mapping of errors and one log line.
+struct RequestGate: RouterMiddleware {
+    typealias Context = DriveRequestContext
+    let services: Services
+
+    /// The id of the request this task answers.
+    @TaskLocal static var currentId = ""
+
+    func handle(
+        _ request: Request, context: DriveRequestContext, next: (Request, DriveRequestContext) async throws -> Response
+    ) async throws -> Response {
+        let start = ContinuousClock.now
+        let requestId = Self.acceptableId(request.headers[Fields.requestId]) ?? services.surroundings.newIdentifier()
+        var response: Response
+        do {
+            response = try await Self.$currentId.withValue(requestId) { try await next(request, context) }
+        } catch {
+            let mapped = ErrorMapping.driveError(error)
+            if mapped.code.category == .internalFailure || mapped.code.category == .unavailable {
+                services.logger.error(
+                    "request failed", metadata: ["requestId": "\(requestId)", "path": "\(request.uri.path)", "error": "\(error)"])
+            }
+            response = ErrorMapping.response(mapped, requestId: requestId)
+        }
+        response.headers[Fields.requestId] = requestId
+        CrossOrigin.apply(services.configuration.cors, to: &response, origin: request.headers[.origin])
+        if services.configuration.tls.isEnabled {
+            response.headers[.strictTransportSecurity] = "max-age=\(Int(services.configuration.tls.hstsMaxAge.inSeconds))"
+        }
+        if services.logger.logLevel <= .debug {
+            services.logger.debug(
+                "request",
+                metadata: [
+                    "requestId": "\(requestId)", "method": "\(request.method)", "path": "\(request.uri.path)", "status": "\(response.status.code)",
+                    "milliseconds": "\((ContinuousClock.now - start).wholeMicroseconds / 1000)",
+                ])
+        }
+        return response
+    }
+
+    /// A client's own id is taken where it is short and harmless in a log.
+    private static func acceptableId(_ text: String?) -> String? {
+        guard let text, (8...64).contains(text.utf8.count) else { return nil }
+        let harmless = text.utf8.allSatisfy { byte in
+            (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte) || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
+        }
+        return harmless ? text : nil
+    }
+}
+
+/// Cross-origin resource sharing by configuration (WHATWG Fetch).
+enum CrossOrigin {
+    static func apply(_ settings: DriveConfiguration.CORS, to response: inout Response, origin: String?) {
+        guard !settings.allowedOrigins.isEmpty else { return }
+        response.headers.append(HTTPField(name: .vary, value: "Origin"))
+        guard let origin, let allowed = allowedOrigin(origin, settings) else { return }
+        response.headers[.accessControlAllowOrigin] = allowed
+        response.headers[.accessControlExposeHeaders] = settings.exposedHeaders.joined(separator: ", ")
+        if settings.credentials { response.headers[.accessControlAllowCredentials] = "true" }
+    }
+
+    /// The answer to a preflight request; nil where the origin may not.
+    static func preflight(_ settings: DriveConfiguration.CORS, request: Request) -> Response? {
+        guard let origin = request.headers[.origin], request.headers[.accessControlRequestMethod] != nil,
+            allowedOrigin(origin, settings) != nil
+        else { return nil }
+        return Response(
+            status: .noContent,
+            headers: [
+                .accessControlAllowMethods: settings.allowedMethods.joined(separator: ", "),
+                .accessControlAllowHeaders: settings.allowedHeaders.joined(separator: ", "),
+                .accessControlMaxAge: String(Int(settings.maxAge.inSeconds)),
+            ])
+    }
+
+    private static func allowedOrigin(_ origin: String, _ settings: DriveConfiguration.CORS) -> String? {
+        if settings.allowedOrigins.contains(origin) { return origin }
+        return settings.allowedOrigins.contains("*") ? "*" : nil
+    }
+}

@@ -1,0 +1,85 @@
+import DriveModel
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+
+/// Puts the route table into Hummingbird's router: for each route who may call it is decided here, and nowhere else.
+enum RouteRegistration {
+    static func router(services: Services) -> Router<DriveRequestContext> {
+        let router = Router(context: DriveRequestContext.self)
+        router.add(middleware: RequestGate(services: services))
+        for prefix in RouteTable.prefixes {
+            for route in RouteTable.api { add(route, prefix: prefix, to: router, services: services) }
+        }
+        for route in RouteTable.health { add(route, prefix: "", to: router, services: services) }
+        if !services.configuration.cors.allowedOrigins.isEmpty {
+            router.on("/**", method: .options) { request, _ in
+                CrossOrigin.preflight(services.configuration.cors, request: request) ?? Response(status: .noContent)
+            }
+        }
+        return router
+    }
+
+    private static func add(_ route: Route, prefix: String, to router: Router<DriveRequestContext>, services: Services) {
+        router.on(RouterPath(prefix + route.path), method: route.method) { request, context in
+            let origin = ForwardedHeaders.resolve(
+                peer: context.peer?.ipAddress.flatMap { IPAddress($0) } ?? .unknown, trusted: services.trustedProxies, headers: request.headers,
+                scheme: services.configuration.tls.isEnabled ? "https" : "http", host: request.head.authority)
+            let identity = try await admit(request, to: route, parameters: context.parameters, origin: origin, services: services)
+            let call = Call(
+                request: request, services: services, parameters: context.parameters, requestId: RequestGate.currentId, origin: origin,
+                logger: services.logger, identity: identity)
+            return try await route.handle(call)
+        }
+    }
+
+    /// Rate limits and the token. Throws `RATE_LIMITED`, `UNAUTHENTICATED`, `FORBIDDEN`, and `TASK_NOT_FOUND` where a session
+    /// token meets another upload.
+    private static func admit(
+        _ request: Request, to route: Route, parameters: Parameters, origin: ClientOrigin, services: Services
+    ) async throws -> Identity? {
+        guard route.access != .open else { return nil }
+        let address = AddressKey("\(origin.address)")
+        try allow(services.limiter.check(address: address), rule: "address")
+        try allow(services.limiter.checkSignIn(address: address), rule: "failedSignIns")
+        guard let token = bearer(request) else {
+            throw DriveError(.unauthenticated, "Send a token in the header Authorization: Bearer ….", details: ["rule": "authorization"])
+        }
+        let identity: Identity
+        do {
+            identity = try await services.verifier.verify(token)
+        } catch {
+            if error.code.category == .unauthenticated { services.limiter.recordFailedSignIn(address: address) }
+            throw error
+        }
+        try allow(services.limiter.check(account: identity.accountId), rule: "account")
+        if case .uploadSession(let taskId, _) = identity.kind {
+            guard route.access == .upload else {
+                throw DriveError(.forbidden, "A session token is good for its upload alone.", details: ["rule": "sessionToken"])
+            }
+            guard parameters.get("taskId") == taskId else {
+                throw DriveError(.taskNotFound, "There is no upload with this id.", details: ["rule": "sessionToken"])
+            }
+        }
+        if route.access == .admin, identity.role != .admin {
+            throw DriveError(.forbidden, "This route asks for the role admin.", details: ["rule": "role"])
+        }
+        return identity
+    }
+
+    private static func bearer(_ request: Request) -> String? {
+        guard let value = request.headers[.authorization] else { return nil }
+        let scheme = value.prefix(7)
+        guard scheme.lowercased() == "bearer " else { return nil }
+        return String(value.dropFirst(7)).trimmingCharacters(in: .whitespaces)
+    }
+
+    private static func allow(_ decision: RateDecision, rule: String) throws(DriveError) {
+        if case .limited(let seconds) = decision {
+            throw DriveError(
+                .rateLimited, "Too many requests; try again in \(seconds) s.", details: ["rule": .string(rule)], retryAfter: Int(seconds))
+        }
+    }
+}

@@ -1,0 +1,39 @@
+/// A rule over several settings.
+struct ConfigurationRule: Sendable {
+    /// The settings it is about; a breach is reported for the first of them that was set.
+    let keys: [String]
+    /// Why the rule is broken, and what is allowed; nil: it holds.
+    let breach: @Sendable (DriveConfiguration) -> (reason: String, allowed: String)?
+
+    static let all: [ConfigurationRule] = [
+        ConfigurationRule(keys: ["uploads.defaultChunkSize", "uploads.maxChunkSize"]) { configuration in
+            let (standard, most) = (configuration.uploads.defaultChunkSize, configuration.uploads.maxChunkSize)
+            guard standard > most else { return nil }
+            let sizes = "\(Quantity.text(bytes: standard)) > \(Quantity.text(bytes: most))"
+            return ("makes the default chunk larger than the largest one: \(sizes)", "uploads.defaultChunkSize ≤ uploads.maxChunkSize")
+        },
+        ConfigurationRule(keys: ["access.masterKey", "access.masterKeyFile"]) { configuration in
+            guard configuration.access.masterKey != nil, configuration.access.masterKeyFile != nil else { return nil }
+            return ("is set together with access.masterKeyFile", "only one of the two")
+        },
+        ConfigurationRule(keys: ["tls.certificateFile", "tls.keyFile"]) { configuration in
+            guard (configuration.tls.certificateFile == nil) != (configuration.tls.keyFile == nil) else { return nil }
+            return ("is set alone", "tls.certificateFile and tls.keyFile, both or neither")
+        },
+        ConfigurationRule(keys: ["tls.redirectPort", "tls.certificateFile", "tls.keyFile"]) { configuration in
+            guard configuration.tls.redirectPort != nil else { return nil }
+            guard configuration.tls.certificateFile != nil || configuration.tls.keyFile != nil else {
+                return ("is set without TLS", "tls.redirectPort with tls.certificateFile and tls.keyFile")
+            }
+            return nil
+        },
+        ConfigurationRule(keys: ["tls.redirectPort", "server.port"]) { configuration in
+            guard let port = configuration.tls.redirectPort, port == configuration.server.port else { return nil }
+            return ("is the port of the server itself", "a port other than \(port)")
+        },
+        ConfigurationRule(keys: ["cors.credentials", "cors.allowedOrigins"]) { configuration in
+            guard configuration.cors.credentials, configuration.cors.allowedOrigins.contains("*") else { return nil }
+            return ("is on while every origin (`*`) is allowed", "credentials with origins that are named")
+        },
+    ]
+}

@@ -1,0 +1,42 @@
+import HTTPTypes
+import NIOCore
+import NIOHTTPTypes
+
+/// What a handler can do with its connection beside reading the body and returning a response.
+///
+/// Bound to the task of the request: `HTTPExchange.current`. Trailers of a response need none of this: a
+/// `ResponseBody` closure passes them to `finish(_:)` of its writer (the response must not have a `Content-Length`).
+package final class HTTPExchange: Sendable {
+    /// The exchange of the request this task answers, nil outside of one (and in tests without a connection).
+    @TaskLocal package static var current: HTTPExchange?
+
+    /// The connection. Its `closeFuture` tells that the client is gone.
+    package let channel: any Channel
+    private let parts: RequestParts
+    private let request: Int
+    private let outbound: RequestParts.Outbound
+
+    init(channel: any Channel, parts: RequestParts, request: Int, outbound: RequestParts.Outbound) {
+        self.channel = channel
+        self.parts = parts
+        self.request = request
+        self.outbound = outbound
+    }
+
+    /// Sends an interim response (1xx, RFC 9110 §15.2) before the final one: 103 Early Hints, 104 Upload Resumption Supported.
+    ///
+    /// After the head of the final response, and to HTTP/1.0 clients, nothing is sent. `100` is sent by reading the body.
+    /// - Throws: ``ConnectionError/requestOver`` after the request was answered, or where `status` is not informational
+    ///   or is 101; the channel's error where the client is gone.
+    package func writeInformational(_ status: HTTPResponse.Status, _ fields: HTTPFields = [:]) async throws {
+        guard status.kind == .informational, status.code != 101, parts.isCurrent(request) else {
+            throw ConnectionError.requestOver
+        }
+        try await outbound.write(.head(HTTPResponse(status: status, headerFields: fields)))
+    }
+
+    /// The trailer fields of the request, once its body was read to the end.
+    package var requestTrailers: HTTPFields? {
+        parts.trailers(of: request)
+    }
+}

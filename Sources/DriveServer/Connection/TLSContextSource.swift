@@ -1,0 +1,127 @@
+import Logging
+import NIOPosix
+import NIOSSL
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// The TLS context of new connections, made from a certificate chain and a key in PEM files that may change at any time.
+///
+/// A new connection takes the current context and, at most once in `checkInterval`, starts a look at the files on a thread
+/// of its own. Files that cannot be used leave the old context in place.
+package final class TLSContextSource: Sendable {
+    /// Tells whether a file is the one that was read.
+    private struct Stamp: Hashable, Sendable {
+        var inode: UInt64
+        var size: Int64
+        var seconds: Int
+        var nanoseconds: Int
+    }
+
+    private struct State {
+        var context: NIOSSLContext
+        /// Of the files tried last, whether they were good or not: a bad pair is reported once.
+        var tried: [Stamp?]
+        var checkedAt: ContinuousClock.Instant
+        var isChecking = false
+    }
+
+    private let certificatePath: String
+    private let keyPath: String
+    private let checkInterval: Duration
+    private let logger: Logger
+    private let now: @Sendable () -> ContinuousClock.Instant
+    private let state: Mutex<State>
+
+    /// Reads the files; blocks, so not for an event loop.
+    /// - Throws: NIOSSL's error where a file is missing, is not PEM, or key and certificate do not belong together.
+    package init(
+        certificatePath: String,
+        keyPath: String,
+        checkInterval: Duration = .seconds(1),
+        logger: Logger,
+        now: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock().now }
+    ) throws {
+        self.certificatePath = certificatePath
+        self.keyPath = keyPath
+        self.checkInterval = checkInterval
+        self.logger = logger
+        self.now = now
+        let tried = [Self.stamp(certificatePath), Self.stamp(keyPath)]
+        let context = try Self.load(certificatePath: certificatePath, keyPath: keyPath)
+        self.state = Mutex(State(context: context, tried: tried, checkedAt: now()))
+    }
+
+    /// The context for a connection that begins now. Never blocks.
+    package var current: NIOSSLContext {
+        let now = now()
+        let (context, isDue) = state.withLock { state in
+            let isDue = !state.isChecking && state.checkedAt.duration(to: now) >= checkInterval
+            if isDue {
+                state.isChecking = true
+                state.checkedAt = now
+            }
+            return (state.context, isDue)
+        }
+        if isDue {
+            NIOThreadPool.singleton.submit { workItem in
+                if case .active = workItem { self.reloadIfChanged() }
+                self.state.withLock { $0.isChecking = false }
+            }
+        }
+        return context
+    }
+
+    /// Looks at the files now and takes them where they changed; blocks, so not for an event loop.
+    /// - Returns: whether a new context is in use.
+    @discardableResult
+    package func reloadIfChanged() -> Bool {
+        // The stamps are taken before the files are read: what changes in between is seen by the next look.
+        let stamps = [Self.stamp(certificatePath), Self.stamp(keyPath)]
+        guard state.withLock({ $0.tried != stamps }) else { return false }
+        do {
+            let context = try Self.load(certificatePath: certificatePath, keyPath: keyPath)
+            state.withLock { state in
+                state.context = context
+                state.tried = stamps
+            }
+            logger.info("TLS certificate read again", metadata: ["path": "\(certificatePath)"])
+            return true
+        } catch {
+            state.withLock { $0.tried = stamps }
+            logger.error(
+                "TLS certificate or key changed but cannot be used; the old one stays",
+                metadata: ["path": "\(certificatePath)", "error": "\(error)"]
+            )
+            return false
+        }
+    }
+
+    private static func load(certificatePath: String, keyPath: String) throws -> NIOSSLContext {
+        let chain = try NIOSSLCertificate.fromPEMFile(certificatePath).map { NIOSSLCertificateSource.certificate($0) }
+        let key = try NIOSSLPrivateKey(file: keyPath, format: .pem)
+        var configuration = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key))
+        configuration.minimumTLSVersion = .tlsv12
+        configuration.applicationProtocols = ["http/1.1"]
+        return try NIOSSLContext(configuration: configuration)
+    }
+
+    /// Nil where the file cannot be seen.
+    private static func stamp(_ path: String) -> Stamp? {
+        var info = stat()
+        guard stat(path, &info) == 0 else { return nil }
+        #if canImport(Darwin)
+            let modified = info.st_mtimespec
+        #else
+            let modified = info.st_mtim
+        #endif
+        return Stamp(
+            inode: UInt64(info.st_ino), size: Int64(info.st_size), seconds: Int(modified.tv_sec), nanoseconds: Int(modified.tv_nsec))
+    }
+}

@@ -1,0 +1,14 @@
+import DriveModel
+import HTTPTypes
+import Hummingbird
+
+/// All routes of the API. Each stands under `/api` and, for gateways, under `/drive`.
+enum RouteTable {
+    static let prefixes = ["/api", "/drive"]
+
+    static let api: [Route] =
+        UploadRoutes.all + FileRoutes.all + BundleRoutes.all + PoolRoutes.all + BillingRoutes.all + AdminRoutes.all
+
+    /// Outside the prefix.
+    static let health: [Route] = HealthRoutes.all
+}

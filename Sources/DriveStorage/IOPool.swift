@@ -1,0 +1,27 @@
+import DriveModel
+import NIOPosix
+
+/// The threads on which storage blocks. Never an event loop, never the cooperative pool.
+public final class IOPool: Sendable {
+    private let threads: NIOThreadPool
+
+    public init(threads count: Int) {
+        threads = NIOThreadPool(numberOfThreads: count)
+        threads.start()
+    }
+
+    /// Runs `work` on a thread of the pool and returns what it returns or throws.
+    public func run<Result: Sendable>(_ work: @escaping @Sendable () throws -> Result) async throws -> Result {
+        try await threads.runIfActive(work)
+    }
+
+    /// Runs `work` some time soon; nothing waits for it.
+    func submit(_ work: @escaping @Sendable () -> Void) {
+        threads.submit { _ in work() }
+    }
+
+    /// Ends the threads after the work that was accepted.
+    public func close() async {
+        try? await threads.shutdownGracefully()
+    }
+}

@@ -1,0 +1,73 @@
+import DriveEvents
+import DriveModel
+
+/// The events of an upload: `task.*` always, `upload.*` beside it where the client asked.
+enum UploadEvents {
+    static let taskName = "Upload File"
+
+    private static func base(_ taskId: String) -> [String: JSONValue] {
+        ["taskId": .string(taskId), "name": .string(taskName), "type": .string(TaskType.fileUpload.rawValue)]
+    }
+
+    static func created(_ taskId: String, now: Timestamp) -> [DriveEvent] {
+        [DriveEvent(type: "task.created", taskId: taskId, data: base(taskId).merging(["createdAt": .string("\(now)")]) { $1 })]
+    }
+
+    static func progress(
+        _ record: UploadRecord, progress: Double, chunks: Int, now: Timestamp
+    ) -> [DriveEvent] {
+        let common: [String: JSONValue] = [
+            "progress": .double(progress), "status": .string(TaskStatus.inProgress.rawValue), "lastActivity": .string("\(now)"),
+        ]
+        var events = [DriveEvent(type: "task.progress", taskId: record.taskId, data: base(record.taskId).merging(common) { $1 })]
+        if record.legacyEvents {
+            events.append(
+                legacy(
+                    "upload.progress", record.taskId, record.fileName, record.plan.fileSize,
+                    common.merging([
+                        "chunksUploaded": .integer(Int64(chunks)), "chunksTotal": .integer(Int64(record.plan.count)),
+                    ]) { $1 }))
+        }
+        return events
+    }
+
+    static func completed(_ taskId: String, file: CloudFile, legacyEvents: Bool, now: Timestamp) -> [DriveEvent] {
+        let results: JSONValue = ["fileId": .string(file.id), "fileName": .string(file.name), "fileSize": .integer(file.size)]
+        var events = [
+            DriveEvent(
+                type: "task.completed", taskId: taskId,
+                data: base(taskId).merging(["completedAt": .string("\(now)"), "results": results]) { $1 })
+        ]
+        if legacyEvents {
+            events.append(
+                legacy(
+                    "upload.completed", taskId, file.name, file.size,
+                    ["fileId": .string(file.id), "completedAt": .string("\(now)")]))
+        }
+        return events
+    }
+
+    /// Failure, cancel and expiry: clients wait for one of the terminal words.
+    static func ended(_ record: UploadRecord, as status: TaskStatus, message: String, now: Timestamp) -> [DriveEvent] {
+        let facts: [String: JSONValue] = ["failedAt": .string("\(now)"), "errorMessage": .string(message)]
+        var events = [
+            DriveEvent(
+                type: "task.failed", taskId: record.taskId,
+                data: base(record.taskId).merging(facts) { $1 }.merging(["status": .string(status.rawValue)]) { $1 })
+        ]
+        if record.legacyEvents {
+            events.append(legacy("upload.failed", record.taskId, record.fileName, record.plan.fileSize, facts))
+        }
+        return events
+    }
+
+    private static func legacy(
+        _ type: String, _ taskId: String, _ fileName: String, _ fileSize: Int64, _ more: [String: JSONValue]
+    ) -> DriveEvent {
+        DriveEvent(
+            type: type, taskId: taskId,
+            data: more.merging([
+                "taskId": .string(taskId), "fileName": .string(fileName), "fileSize": .integer(fileSize),
+            ]) { $1 })
+    }
+}

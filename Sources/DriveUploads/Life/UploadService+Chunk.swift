@@ -1,0 +1,170 @@
+import Logging
+import DriveCrypto
+import DriveDatabase
+import DriveEvents
+import DriveModel
+import DriveStorage
+import Foundation
+import NIOCore
+
+extension UploadService {
+    /// Receives one chunk: claim, write and checksum as it streams, then the row that acknowledges it.
+    ///
+    /// - Parameters:
+    ///   - length: the body's bytes where the request tells them for the chunk alone.
+    ///   - replace: gives a kept chunk up first; for a chunk that complete found to be wrong.
+    /// - Throws: `DriveError`; nothing of a refused chunk is kept.
+    public func receiveChunk<Body: ChunkBody>(
+        _ index: Int, of taskId: String, body: Body, length: Int64?, replace: Bool = false, by caller: Caller
+    ) async throws -> ChunkReply {
+        let session = try await session(taskId, account: caller.accountId)
+        let plan = session.record.plan
+        if let size = plan.size(of: index), let length, length != size { throw Self.wrongSize(length, expected: size, index: index) }
+        if replace { try await discard(index, of: session) }
+        let claim = try await session.claim(index, patience: settings.claimPatience)
+        do {
+            guard let size = plan.size(of: index) else { throw session.closedError() }
+            let digests = try await write(body, size: size, claim: claim, session: session)
+            let reply = try await acknowledge(index, size: size, digests: digests, session: session, claim: claim)
+            guard session.finish(claim, accepted: true, hash: digests.wholeFile) else { throw session.closedError() }
+            startFollower(session)
+            return reply
+        } catch {
+            session.finish(claim, accepted: false)
+            if let error = error as? StorageError {
+                logger.error("a chunk cannot be written", metadata: ["task": "\(taskId)", "chunk": "\(index)", "error": "\(error)"])
+                throw error.asDriveError
+            }
+            throw error
+        }
+    }
+
+    static func wrongSize(_ size: Int64, expected: Int64, index: Int) -> DriveError {
+        DriveError(
+            .chunkSizeMismatch, "Chunk \(index) has \(expected) bytes; \(size > expected ? "more" : "\(size)") were sent.",
+            details: ["chunkIndex": .integer(Int64(index)), "expectedSize": .integer(expected)])
+    }
+
+    private func write<Body: ChunkBody>(
+        _ body: Body, size: Int64, claim: ChunkClaim, session: UploadSession
+    ) async throws -> ChunkDigests {
+        let offset = session.record.plan.offset(of: claim.index)
+        // Bytes at the frontier are hashed as they stream past; others by the follower.
+        let frontier = session.withState { $0.frontier.byteCount == offset && $0.follower == nil ? $0.frontier : nil }
+        var writer = ChunkWriter(
+            file: session.file, io: io, start: offset,
+            digests: ChunkDigests(wholeFile: frontier, chunk: body.mayExpectSHA256 ? SHA256Stream() : nil))
+        var reader = PieceReader(body, size: settings.writePiece)
+        while true {
+            let (buffers, count) = try await reader.next()
+            if count == 0 { break }
+            guard writer.written + Int64(count) <= size else {
+                throw Self.wrongSize(writer.written + Int64(count), expected: size, index: claim.index)
+            }
+            session.heard(claim)
+            guard claim.beginWrite() else { throw takenOver(claim, session) }
+            defer { claim.endWrite() }
+            try await writer.write(buffers)
+        }
+        guard writer.written == size else { throw Self.wrongSize(writer.written, expected: size, index: claim.index) }
+        try Self.check(reader.body.expectedDigests, against: writer.digests, index: claim.index)
+        return writer.digests
+    }
+
+    private func takenOver(_ claim: ChunkClaim, _ session: UploadSession) -> DriveError {
+        if session.withState({ $0.closedAs }) != nil { return session.closedError() }
+        return DriveError(
+            .chunkTakenOver, "Chunk \(claim.index) was silent for too long, and another request sends it now.",
+            details: ["chunkIndex": .integer(Int64(claim.index))])
+    }
+
+    static func check(_ expected: [ExpectedDigest], against digests: ChunkDigests, index: Int?) throws(DriveError) {
+        for digest in expected {
+            let matches =
+                switch digest {
+                case .crc32c(let value): value == digests.crc32c
+                case .sha256(let value): digests.chunk.map { $0.digest() == value } ?? true
+                }
+            guard matches else {
+                let what = index.map { "Chunk \($0)" } ?? "The file"
+                throw DriveError(
+                    .chunkDigestMismatch, "\(what) does not match the digest sent with it; nothing of it is kept. Send it again.",
+                    details: ["chunkIndex": index.map { .integer(Int64($0)) } ?? .null, "checksum": .string(CRC32C.hex(digests.crc32c))])
+            }
+        }
+    }
+
+    /// Writes the row that acknowledges a chunk. When this returns the chunk survives a killed process.
+    private func acknowledge(
+        _ index: Int, size: Int64, digests: ChunkDigests, session: UploadSession, claim: ChunkClaim
+    ) async throws -> ChunkReply {
+        let record = session.record
+        let now = surroundings.now()
+        let checksum = CRC32C.hex(digests.crc32c)
+        let hash = digests.wholeFile ?? session.withState { $0.frontier }
+        // The claim counts as a write until the row is there: cancel and expiry wait for it.
+        guard claim.beginWrite() else { throw takenOver(claim, session) }
+        defer { claim.endWrite() }
+        let (chunks, progress) = try await database.write { sql -> (Int, Double) in
+            let row = try sql.first(
+                """
+                UPDATE upload_tasks SET chunks_uploaded = chunks_uploaded + 1, bytes_uploaded = bytes_uploaded + $2, hashed_bytes = $3,
+                    hash_state = $4, last_activity = $5, updated_at = $5 WHERE task_id = $1 AND status = 0
+                RETURNING chunks_uploaded, bytes_uploaded
+                """,
+                [.text(record.taskId), .integer(size), .integer(hash.byteCount), .blob(hash.savedState()), .timestamp(now)])
+            let task = try sql.first("SELECT status, sent_progress, sent_at FROM tasks WHERE task_id = $1", [.text(record.taskId)])
+            guard let row, let task, try task.text("status") == TaskStatus.inProgress.rawValue else {
+                let status = try task.flatMap { TaskStatus(rawValue: try $0.text("status")) }
+                guard let status else { throw Self.notFound(record.taskId) }
+                throw UploadSession.closedError(status, taskId: record.taskId)
+            }
+            try sql.execute(
+                "INSERT INTO upload_chunks (session_id, chunk_index, chunk_size, checksum, uploaded_at) VALUES ($1, $2, $3, $4, $5)",
+                [.uuid(record.id), .int(index), .integer(size), .text(checksum), .timestamp(now)])
+            let chunks = try row.int("chunks_uploaded")
+            let progress = UploadRecord.progress(bytes: try row.int64("bytes_uploaded"), of: record.plan.fileSize, status: .inProgress)
+            var throttle = ProgressThrottle(
+                sentProgress: try task.double("sent_progress"), sentAt: try task.optionalTimestamp("sent_at") ?? record.createdAt)
+            let send = throttle.shouldSend(progress, now: now)
+            try sql.execute(
+                "UPDATE tasks SET progress = $2, last_activity = $3, updated_at = $3, sent_progress = $4, sent_at = $5 WHERE task_id = $1",
+                [
+                    .text(record.taskId), .double(progress), .timestamp(now), .double(throttle.sentProgress), .timestamp(throttle.sentAt),
+                ])
+            if send {
+                try EventOutbox.append(
+                    UploadEvents.progress(record, progress: progress, chunks: chunks, now: now), account: record.accountId, now: now, in: sql)
+            }
+            return (chunks, progress)
+        }
+        return ChunkReply(
+            taskId: record.taskId, chunkIndex: index, size: size, checksum: checksum, chunksUploaded: chunks,
+            chunksTotal: record.plan.count, progress: progress)
+    }
+
+    /// Gives a kept chunk up, so that other bytes can take its place. The hash begins anew.
+    private func discard(_ index: Int, of session: UploadSession) async throws {
+        let record = session.record
+        guard let size = record.plan.size(of: index), session.withState({ $0.ledger.isReceived(index) }) else { return }
+        let (free, follower) = session.withState { state in (!state.ledger.hasClaims, state.follower) }
+        await follower?.value
+        guard free, session.withState({ $0.ledger.discard(index) }) else {
+            throw DriveError(.chunkInProgress, "Another chunk is being sent; replace a chunk when none is.", retryAfter: 1)
+        }
+        session.withState { state in
+            state.frontier = SHA256Stream()
+            state.verifiedBytes = 0
+        }
+        try await database.write { sql in
+            let deleted = try sql.execute(
+                "DELETE FROM upload_chunks WHERE session_id = $1 AND chunk_index = $2", [.uuid(record.id), .int(index)])
+            guard deleted == 1 else { return }
+            try sql.execute(
+                """
+                UPDATE upload_tasks SET chunks_uploaded = chunks_uploaded - 1, bytes_uploaded = bytes_uploaded - $2, hashed_bytes = 0,
+                    hash_state = NULL WHERE task_id = $1
+                """, [.text(record.taskId), .integer(size)])
+        }
+    }
+}

@@ -1,0 +1,158 @@
+import Logging
+import DriveCrypto
+import DriveDatabase
+import DriveEvents
+import DriveModel
+import DriveStorage
+import Foundation
+import NIOCore
+
+/// `POST /api/files/upload/direct`: what stands beside the bytes.
+public struct DirectUploadRequest: Codable, Hashable, Sendable {
+    public var fileName: String
+    public var contentType: String?
+    public var poolId: UUID?
+    public var bundleId: UUID?
+    public var expiredAt: Timestamp?
+    /// SHA-256 of the file in hex; other bytes are refused.
+    public var hash: String?
+
+    public init(
+        fileName: String, contentType: String? = nil, poolId: UUID? = nil, bundleId: UUID? = nil, expiredAt: Timestamp? = nil,
+        hash: String? = nil
+    ) {
+        self.fileName = fileName
+        self.contentType = contentType
+        self.poolId = poolId
+        self.bundleId = bundleId
+        self.expiredAt = expiredAt
+        self.hash = hash
+    }
+}
+
+extension UploadService {
+    /// Takes a small file in one request.
+    ///
+    /// Two transactions: the first reserves the quota and notes the blob's path, so that a crash leaves nothing
+    /// unaccounted; the second publishes. Throws `DriveError`; nothing of a refused file is kept.
+    /// - Parameter length: the body's bytes, at least the file's; nil where the request does not tell.
+    public func uploadDirectly<Body: ChunkBody>(
+        _ request: DirectUploadRequest, body: Body, length: Int64?, idempotencyKey: String?, by caller: Caller
+    ) async throws -> CloudFile {
+        let fingerprint = try Self.fingerprint(of: request)
+        if let key = idempotencyKey, let file = try await Idempotency.answer(key, operation: "direct", fingerprint: fingerprint, account: caller.accountId, as: CloudFile.self, database: database) {
+            return file
+        }
+        let fileName = try FileName.validated(request.fileName)
+        let contentType = try Self.contentType(request.contentType)
+        let hash = try Self.hash(request.hash)
+        let now = surroundings.now()
+        try Self.checkExpiry(request.expiredAt, now: now)
+        let limit = min(settings.maximumDirectSize, settings.maximumFileSize)
+        if let length, length > limit { throw Self.tooLarge(limit) }
+        let opened = try await pools.open(request.poolId)
+        if let refusal = opened.pool.policy.refusal(
+            contentType: contentType, size: 0, role: caller.role.rawValue, poolName: opened.pool.name)
+        {
+            throw refusal
+        }
+        try await checkBundle(request.bundleId, account: caller.accountId)
+        let reserved = min(length ?? limit, limit)
+        let draft = UploadDraft(
+            id: PoolDirectory.randomUUID(surroundings), taskId: surroundings.newIdentifier(), fileName: fileName, contentType: contentType,
+            plan: ChunkPlan(fileSize: reserved, chunkSize: max(1, reserved)), pool: opened.pool, bundleId: request.bundleId, hash: hash ?? "",
+            expiredAt: request.expiredAt ?? opened.pool.policy.defaultExpirySeconds.map { now + .seconds($0) }, legacyEvents: settings.legacyUploadEvents,
+            face: UploadFace.direct, bootId: bootId, now: now, sessionExpiresAt: now + settings.sessionLifetime)
+        let path = try await staging { try await opened.store.newBlobPath() }
+        let (settings, surroundings) = (settings, surroundings)
+        try await database.write { sql in
+            try draft.insert(by: caller, settings: settings, surroundings: surroundings, in: sql)
+            try BlobIntent.note(path, pool: draft.pool.id, task: draft.taskId, now: now, in: sql)
+        }
+        do {
+            return try await receiveAndPublish(
+                draft, body: body, limit: limit, expectedHash: hash, path: path, store: opened.store,
+                idempotency: idempotencyKey.map { ($0, fingerprint) }, by: caller)
+        } catch {
+            await abandon(draft, path: path, store: opened.store, by: caller)
+            if let key = idempotencyKey, case .uniqueViolation? = (error as? DatabaseError)?.kind,
+                let file = try await Idempotency.answer(key, operation: "direct", fingerprint: fingerprint, account: caller.accountId, as: CloudFile.self, database: database)
+            {
+                return file
+            }
+            if let error = error as? StorageError {
+                logger.error("a file cannot be written", metadata: ["error": "\(error)"])
+                throw error.asDriveError
+            }
+            throw error
+        }
+    }
+
+    private static func tooLarge(_ limit: Int64) -> DriveError {
+        DriveError(
+            .payloadTooLarge, "A file sent in one request has at most \(limit) bytes; use POST /api/files/upload/create for larger ones.",
+            details: ["limit": .integer(limit)])
+    }
+
+    private func receiveAndPublish<Body: ChunkBody>(
+        _ draft: UploadDraft, body: Body, limit: Int64, expectedHash: String?, path: String, store: LocalPool,
+        idempotency: (key: String, fingerprint: String)?, by caller: Caller
+    ) async throws -> CloudFile {
+        let file = try await store.createStaging(draft.taskId, size: 0, keepSize: true)
+        var writer = ChunkWriter(
+            file: file, io: io, start: 0, digests: ChunkDigests(wholeFile: SHA256Stream(), chunk: nil))
+        var reader = PieceReader(body, size: settings.writePiece)
+        while true {
+            let (buffers, count) = try await reader.next()
+            if count == 0 { break }
+            guard writer.written + Int64(count) <= limit else { throw Self.tooLarge(limit) }
+            try await writer.write(buffers)
+        }
+        let size = writer.written
+        if let refusal = draft.pool.policy.refusal(
+            contentType: draft.contentType, size: size, role: caller.role.rawValue, poolName: draft.pool.name)
+        {
+            throw refusal
+        }
+        let whole = writer.digests.wholeFile ?? SHA256Stream()
+        var digests = writer.digests
+        digests.chunk = whole
+        try Self.check(reader.body.expectedDigests, against: digests, index: nil)
+        let hash = whole.hexDigest()
+        if let expectedHash, expectedHash != hash {
+            throw DriveError(
+                .hashMismatch, "The received bytes do not have the announced SHA-256; nothing was published.",
+                details: ["expectedHash": .string(expectedHash), "actualHash": .string(hash)])
+        }
+        try await io.run { try file.sync() }
+        try await store.publish(staging: draft.taskId, as: path)
+        let publication = Publication(
+            fileId: surroundings.newIdentifier(), taskId: draft.taskId, accountId: caller.accountId, name: draft.fileName, size: size,
+            contentType: draft.contentType, hash: hash, pool: draft.pool, bundleId: draft.bundleId, expiredAt: draft.expiredAt,
+            reservedBytes: draft.charge, preallocated: false, legacyEvents: draft.legacyEvents, now: surroundings.now())
+        let surroundings = surroundings
+        let (published, surplus) = try await database.write { sql in
+            let result = try publication.commit(path: path, by: caller, surroundings: surroundings, in: sql)
+            if let idempotency {
+                try Idempotency.remember(
+                    idempotency.key, operation: "direct", fingerprint: idempotency.fingerprint, account: caller.accountId,
+                    taskId: draft.taskId, response: result.file, now: publication.now, in: sql)
+            }
+            return result
+        }
+        if surplus { await collect(path, pool: draft.pool.id, store: store) }
+        return published
+    }
+
+    /// Ends a direct upload that came to nothing and removes its bytes, wherever they are.
+    private func abandon(_ draft: UploadDraft, path: String, store: LocalPool, by caller: Caller) async {
+        do {
+            let ended = try await end(
+                draft.taskId, as: .failed, message: "The request ended before the file was whole.", code: "BODY_TRUNCATED", by: caller)
+            // Where it could not be ended it was published after all, by a commit whose answer got lost.
+            if ended { await collect(path, pool: draft.pool.id, store: store) }
+        } catch {
+            logger.warning("a broken direct upload is left to the sweep", metadata: ["task": "\(draft.taskId)", "error": "\(error)"])
+        }
+    }
+}

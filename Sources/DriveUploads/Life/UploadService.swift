@@ -1,0 +1,231 @@
+import DriveCrypto
+import DriveDatabase
+import DriveEvents
+import DriveModel
+import DriveStorage
+import Foundation
+import Logging
+import Synchronization
+
+/// The life of an upload: one core, of which the Drive API, tus and the IETF draft are thin faces.
+///
+/// Its parts stand in extensions, one file each: create, chunk, complete, end, direct, queries.
+public final class UploadService: Sendable {
+    public let database: any Database
+    public let pools: PoolDirectory
+    public let settings: UploadSettings
+    let io: IOPool
+    let surroundings: Surroundings
+    let faults: Faults
+    let logger: Logger
+    let bootId: String
+    let sessions = Mutex<[String: SessionEntry]>([:])
+
+    enum SessionEntry {
+        case loading(Task<UploadSession, any Error>)
+        case open(UploadSession)
+    }
+
+    public init(
+        database: any Database, pools: PoolDirectory, io: IOPool, settings: UploadSettings, surroundings: Surroundings = .system,
+        faults: Faults = .none, bootId: String = BootIdentity.current(), logger: Logger
+    ) {
+        self.database = database
+        self.pools = pools
+        self.io = io
+        self.settings = settings
+        self.surroundings = surroundings
+        self.faults = faults
+        self.bootId = bootId
+        self.logger = logger
+    }
+
+    /// Uploads that are open in memory.
+    public var openSessionCount: Int { sessions.withLock { $0.count } }
+
+    // MARK: Sessions
+
+    /// The open upload; loads it where this process does not have it. Throws `TASK_NOT_FOUND` also for another's.
+    func session(_ taskId: String, account: UUID) async throws -> UploadSession {
+        let entry: SessionEntry = sessions.withLock { sessions in
+            if let entry = sessions[taskId] { return entry }
+            let entry = SessionEntry.loading(Task { try await self.load(taskId, account: account) })
+            sessions[taskId] = entry
+            return entry
+        }
+        let session: UploadSession
+        switch entry {
+        case .open(let open): session = open
+        case .loading(let task):
+            do {
+                session = try await task.value
+                sessions.withLock { sessions in
+                    if case .loading = sessions[taskId] { sessions[taskId] = .open(session) }
+                }
+            } catch {
+                sessions.withLock { sessions in
+                    if case .loading(let current) = sessions[taskId], current == task { sessions[taskId] = nil }
+                }
+                throw error
+            }
+        }
+        guard session.record.accountId == account else { throw Self.notFound(taskId) }
+        session.withState { $0.lastUse = .now }
+        return session
+    }
+
+    static func notFound(_ taskId: String) -> DriveError {
+        DriveError(.taskNotFound, "There is no upload with this id.", details: ["taskId": .string(taskId)])
+    }
+
+    func keep(_ session: UploadSession) {
+        sessions.withLock { $0[session.record.taskId] = .open(session) }
+    }
+
+    func forget(_ taskId: String) {
+        sessions.withLock { $0[taskId] = nil }
+    }
+
+    /// Opens an upload from its rows. After another boot, or where the file is gone, only chunks whose bytes match
+    /// their checksum are kept.
+    private func load(_ taskId: String, account: UUID) async throws -> UploadSession {
+        let (record, chunks) = try await database.read { sql -> (UploadRecord, [StoredChunk]) in
+            guard let record = try UploadRecord.find(taskId, account: account, in: sql) else { throw Self.notFound(taskId) }
+            let rows = try sql.query(
+                "SELECT chunk_index, checksum FROM upload_chunks WHERE session_id = $1 ORDER BY chunk_index", [.uuid(record.id)])
+            return (record, try rows.map { StoredChunk(index: try $0.int("chunk_index"), checksum: try $0.text("checksum")) })
+        }
+        guard !record.status.isTerminal, record.face != UploadFace.direct else {
+            throw UploadSession.closedError(record.status.isTerminal ? record.status : .failed, taskId: taskId)
+        }
+        let opened = try await pools.open(record.poolId)
+        var file = try await opened.store.openStaging(record.stagingName)
+        var kept = chunks
+        if file == nil || record.bootId != bootId {
+            if let file {
+                kept = try await verified(chunks, of: record, in: file)
+            } else {
+                kept = []
+                file = try await opened.store.createStaging(record.stagingName, size: record.plan.fileSize, keepSize: false)
+            }
+            try await settleRecovery(of: record, kept: kept, lost: chunks.count - kept.count)
+        }
+        guard let file else { throw DriveError(.storageFailed, "The upload's staging file cannot be opened.", retryAfter: 5) }
+        // The hash resumes only where every byte it covers is still kept.
+        var frontier = SHA256Stream()
+        if kept.count == chunks.count, let state = record.hashState, let saved = SHA256Stream(savedState: state),
+            saved.byteCount == record.hashedBytes
+        {
+            frontier = saved
+        }
+        let session = UploadSession(
+            record: record, file: file, pool: opened.store, io: io, received: kept.map(\.index), frontier: frontier,
+            stallTime: settings.stallTime)
+        startFollower(session)
+        return session
+    }
+
+    struct StoredChunk: Sendable {
+        var index: Int
+        var checksum: String
+    }
+
+    private func verified(_ chunks: [StoredChunk], of record: UploadRecord, in file: OpenFile) async throws -> [StoredChunk] {
+        var kept: [StoredChunk] = []
+        for chunk in chunks {
+            guard let size = record.plan.size(of: chunk.index) else { continue }
+            let offset = record.plan.offset(of: chunk.index)
+            do {
+                let crc = try await RangeHasher.crc32c(file, range: offset..<offset + size, io: io)
+                if CRC32C.hex(crc) == chunk.checksum { kept.append(chunk) }
+            } catch let error as StorageError {
+                logger.error("a staged chunk cannot be read", metadata: ["task": "\(record.taskId)", "chunk": "\(chunk.index)", "error": "\(error)"])
+            }
+        }
+        return kept
+    }
+
+    private func settleRecovery(of record: UploadRecord, kept: [StoredChunk], lost: Int) async throws {
+        if lost > 0 {
+            logger.warning(
+                "chunks did not survive the machine's restart and are asked for again",
+                metadata: ["task": "\(record.taskId)", "lost": "\(lost)", "kept": "\(kept.count)"])
+        }
+        let bytes = kept.reduce(Int64(0)) { $0 + (record.plan.size(of: $1.index) ?? 0) }
+        let keptIndexes = Set(kept.map(\.index))
+        let bootId = bootId
+        try await database.write { sql in
+            if lost > 0 {
+                let rows = try sql.query("SELECT chunk_index FROM upload_chunks WHERE session_id = $1", [.uuid(record.id)])
+                for row in rows where !keptIndexes.contains(try row.int("chunk_index")) {
+                    try sql.execute(
+                        "DELETE FROM upload_chunks WHERE session_id = $1 AND chunk_index = $2",
+                        [.uuid(record.id), .integer(try row.int64("chunk_index"))])
+                }
+                try sql.execute(
+                    """
+                    UPDATE upload_tasks SET chunks_uploaded = $2, bytes_uploaded = $3, hashed_bytes = 0, hash_state = NULL
+                    WHERE task_id = $1
+                    """, [.text(record.taskId), .int(kept.count), .integer(bytes)])
+            }
+            try sql.execute("UPDATE upload_tasks SET boot_id = $2 WHERE task_id = $1", [.text(record.taskId), .text(bootId)])
+        }
+    }
+
+    // MARK: The follower
+
+    /// Hashes kept chunks behind the frontier, one job per upload, until it meets a chunk that is not there.
+    func startFollower(_ session: UploadSession) {
+        session.withState { state in
+            guard state.follower == nil, state.followerFailure == nil, Self.nextRange(state) != nil else { return }
+            state.follower = Task { [io, logger] in
+                while let (range, hash) = session.withState({ state -> (Range<Int64>, SHA256Stream)? in
+                    guard let range = Self.nextRange(state) else {
+                        // Ended under the lock: a chunk accepted from now on starts a new follower.
+                        state.follower = nil
+                        return nil
+                    }
+                    return (range, state.frontier)
+                }) {
+                    do {
+                        let result = try await RangeHasher.hash(session.file, range: range, continuing: hash, io: io) { position, _ in
+                            session.withState { state in
+                                state.verifiedBytes = position
+                                return state.closedAs == nil
+                            }
+                        }
+                        session.withState { state in
+                            if let result { state.advance(to: result) } else { state.followerFailure = StorageError("cancelled", 0) }
+                        }
+                        if result == nil { break }
+                    } catch {
+                        logger.error("a staged file cannot be read", metadata: ["task": "\(session.record.taskId)", "error": "\(error)"])
+                        session.withState { $0.followerFailure = error as? StorageError ?? StorageError("pread", 5) }
+                        break
+                    }
+                }
+                session.withState { $0.follower = nil }
+            }
+        }
+    }
+
+    /// The bytes of kept chunks that begin at the frontier, at most 64 MiB at a time so that progress is kept.
+    private static func nextRange(_ state: UploadSession.State) -> Range<Int64>? {
+        let plan = state.ledger.plan
+        let start = state.frontier.byteCount
+        guard start < plan.fileSize else { return nil }
+        var index = Int(start / plan.chunkSize)
+        var end = start
+        while index < plan.count, state.ledger.isReceived(index), end - start < 64 << 20, let size = plan.size(of: index) {
+            end = plan.offset(of: index) + size
+            index += 1
+        }
+        return end > start ? start..<end : nil
+    }
+}
+
+/// Through which door an upload came.
+public enum UploadFace {
+    public static let chunks = "drive"
+    public static let direct = "direct"
+}

@@ -1,0 +1,30 @@
+/// What the configuration decides about uploads. Sizes in bytes.
+public struct UploadSettings: Sendable {
+    public var defaultChunkSize: Int64 = 5_242_880
+    public var maximumChunkSize: Int64 = 16_777_216
+    public var maximumFileSize: Int64 = 5 << 40
+    public var maximumDirectSize: Int64 = 100 << 20
+    public var maximumOpenPerAccount: Int64 = 1000
+    /// An upload without a sign of life for this long is expired.
+    public var staleAfter: Duration = .seconds(24 * 3600)
+    /// How long an idle upload stays open in memory.
+    public var cacheDuration: Duration = .seconds(30 * 60)
+    public var sessionLifetime: Duration = .seconds(24 * 3600)
+    /// How long a silent sender keeps its chunk against another.
+    public var stallTime: Duration = .seconds(3)
+    /// How long a second sender of a chunk waits for the first.
+    public var claimPatience: Duration = .seconds(30)
+    /// How long complete waits for verification before it answers `202`.
+    public var verificationPatience: Duration = .seconds(5)
+    public var blobGracePeriod: Duration = .seconds(3600)
+    public var idempotencyLifetime: Duration = .seconds(24 * 3600)
+    public var taskRetention: Duration = .seconds(30 * 24 * 3600)
+    public var eventRetention: Duration = .seconds(7 * 24 * 3600)
+    /// nil: no limit.
+    public var defaultQuota: Int64? = 100 << 30
+    public var legacyUploadEvents = false
+    /// The most bytes gathered before they are handed to a writing thread.
+    public var writePiece = 256 << 10
+
+    public init() {}
+}

@@ -1,0 +1,95 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import ServiceLifecycle
+import Testing
+
+@testable import DriveServer
+
+private func policy(deadline: Duration) -> ConnectionPolicy {
+    var policy = ConnectionPolicy()
+    policy.gracefulStopDeadline = deadline
+    return policy
+}
+
+@Suite struct ConnectionStopTests {
+    @Test func theDeadlineEndsABusyConnectionAndItsHandler() async throws {
+        let started = Signal()
+        let cancelled = Signal()
+        try await withServer(policy(deadline: .milliseconds(200))) { router in
+            router.get("busy") { _, _ in
+                started.fire()
+                await Signal().wait()
+                if Task.isCancelled { cancelled.fire() }
+                return "never seen"
+            }
+        } test: { server in
+            let client = try await server.connect()
+            try await client.send("GET /busy HTTP/1.1\r\nHost: a\r\n\r\n")
+            try await started.seen()
+            await server.services.triggerGracefulShutdown()
+            try await server.stopped.seen()
+            try await cancelled.seen()
+            #expect(server.registry.openCount == 0)
+            await client.close()
+        }
+    }
+
+    @Test func aStopClosesIdleConnectionsAndLetsBusyOnesFinish() async throws {
+        let started = Signal()
+        let go = Signal()
+        try await withServer(policy(deadline: .seconds(60))) { router in
+            router.get("busy") { _, _ in
+                started.fire()
+                await go.wait()
+                return "finished"
+            }
+            router.get("hello") { _, _ in "hello" }
+        } test: { server in
+            let idle = try await server.connect()
+            try await idle.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+            _ = try await idle.read(until: "hello")
+            let busy = try await server.connect()
+            try await busy.send("GET /busy HTTP/1.1\r\nHost: a\r\n\r\n")
+            try await started.seen()
+            await server.services.triggerGracefulShutdown()
+            #expect(try await idle.read() == "")
+            go.fire()
+            let answer = try await busy.read()
+            #expect(answer.lowercased().contains("connection: close"))
+            #expect(answer.hasSuffix("finished"))
+            try await server.stopped.seen()
+        }
+    }
+
+    @Test func aWebSocketOpensOnTheFirstRequestAndDoesNotOutliveTheStop() async throws {
+        let opened = Signal()
+        let upgrade = WebSocketUpgrade(
+            shouldUpgrade: { $0.path == "/ws" ? [:] : nil },
+            onUpgrade: { frames, _, _ in
+                try await frames.executeThenClose { inbound, _ in
+                    opened.fire()
+                    for try await _ in inbound {}
+                }
+            }
+        )
+        let handshake: @Sendable (String) -> String = { path in
+            "GET \(path) HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        }
+        try await withServer(policy(deadline: .milliseconds(200)), upgrade: upgrade) { router in
+            router.get("other") { _, _ in "plain" }
+        } test: { server in
+            let refused = try await server.connect()
+            try await refused.send(handshake("/other"))
+            #expect(try await refused.read().hasSuffix("plain"))
+            let client = try await server.connect()
+            try await client.send(handshake("/ws"))
+            #expect(try await client.read(until: "\r\n\r\n").hasPrefix("HTTP/1.1 101 "))
+            try await opened.seen()
+            await server.services.triggerGracefulShutdown()
+            _ = try await client.read()
+            try await server.stopped.seen()
+        }
+    }
+}
