@@ -5,7 +5,7 @@ public struct DriveError: Error, Hashable, Sendable {
     /// What kind of refusal it is; each maps to one HTTP status.
     public enum Category: Sendable {
         case invalid, unauthenticated, refused, notFound, conflict, gone, preconditionFailed, tooLarge, unsupportedMediaType
-        case rangeNotSatisfiable, unprocessable, tooManyRequests, internalFailure, notImplemented, unavailable, storageFull
+        case rangeNotSatisfiable, unprocessable, tooManyRequests, internalFailure, notImplemented, unavailable, storageFull, timedOut
     }
 
     public var code: Code
@@ -53,6 +53,7 @@ extension DriveError.Code {
     public static let invalidMultipart = Self("INVALID_MULTIPART", .invalid)
     public static let unsupportedMediaType = Self("UNSUPPORTED_MEDIA_TYPE", .unsupportedMediaType)
     public static let payloadTooLarge = Self("PAYLOAD_TOO_LARGE", .tooLarge)
+    public static let requestTimeout = Self("REQUEST_TIMEOUT", .timedOut)
     public static let notImplemented = Self("NOT_IMPLEMENTED", .notImplemented)
     // Access
     public static let unauthenticated = Self("UNAUTHENTICATED", .unauthenticated)

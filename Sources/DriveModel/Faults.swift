@@ -41,6 +41,9 @@ public final class Faults: Sendable {
         public let description: String
     }
 
+    /// ENOSPC, for who must tell it from other errors.
+    public static let noSpace = ENOSPC
+
     /// No faults.
     public static let none = Faults(rules: [])
 

@@ -110,7 +110,9 @@ final class GroupCommitWriter: Sendable {
                     try connection.execute(sql: "BEGIN IMMEDIATE")
                     done = try runAll(jobs, on: connection)
                     try beforeCommit?()
-                    if case .fail = faults.hit("database.commit.before") { throw DatabaseError(.full, "injected fault") }
+                    if case .fail(let number) = faults.hit("database.commit.before") {
+                        throw DatabaseError(number == Faults.noSpace ? .full : .ioFailure, "injected fault")
+                    }
                     try connection.execute(sql: "COMMIT")
                     _ = faults.hit("database.commit.after")
                 } catch {

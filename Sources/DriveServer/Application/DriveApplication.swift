@@ -23,10 +23,33 @@ package enum DriveApplication {
         for warning in configuration.warnings { logger.warning("\(warning)") }
         let faults = try Faults(specification: configuration.faults ?? "")
         let administration = try await AdministrationContext.open(configuration, faults: faults, logger: logger)
-        let storage = try await StorageContext.open(configuration, administration: administration, faults: faults, exclusive: true)
-        let group = MultiThreadedEventLoopGroup.singleton
-        let fetcher = HTTPKeySetFetcher(eventLoopGroup: group)
-        let services = Services(
+        let fetcher = HTTPKeySetFetcher(eventLoopGroup: MultiThreadedEventLoopGroup.singleton)
+        var storage: StorageContext?
+        let outcome: Result<Void, any Error>
+        do {
+            let opened = try await StorageContext.open(configuration, administration: administration, faults: faults, exclusive: true)
+            storage = opened
+            let services = try await services(configuration, administration: administration, storage: opened, fetcher: fetcher, logger: logger)
+            let recovered = try await services.housekeeping.recover()
+            if recovered != .nothing { logger.notice("settled what an earlier stop left", metadata: ["report": "\(recovered)"]) }
+            let firstToken = try await FirstAccount.prepare(administration, configuration: configuration)
+            try await serviceGroup(services, configuration: configuration, logger: logger) { address in ready(address, firstToken) }.run()
+            outcome = .success(())
+        } catch {
+            outcome = .failure(error)
+        }
+        // In the order of dependence, whether it ran or did not come up.
+        try? await fetcher.shutdown()
+        await administration.database.close()
+        await storage?.close()
+        try outcome.get()
+    }
+
+    private static func services(
+        _ configuration: DriveConfiguration, administration: AdministrationContext, storage: StorageContext, fetcher: HTTPKeySetFetcher,
+        logger: Logger
+    ) async throws -> Services {
+        Services(
             configuration: configuration, database: administration.database, io: storage.io, pools: storage.pools, uploads: storage.uploads,
             files: FileService(database: administration.database, pools: storage.pools),
             bundles: BundleService(database: administration.database),
@@ -36,23 +59,6 @@ package enum DriveApplication {
                 signingKey: administration.signingKey, settings: configuration.access, directory: administration.accounts, fetcher: fetcher),
             limiter: RateLimiter(limits: configuration.rateLimits),
             trustedProxies: configuration.server.trustedProxies.compactMap { CIDR($0) }, surroundings: administration.surroundings, logger: logger)
-        let recovered = try await services.housekeeping.recover()
-        if recovered != .nothing { logger.notice("settled what an earlier stop left", metadata: ["report": "\(recovered)"]) }
-        let firstToken = try await FirstAccount.prepare(administration, configuration: configuration)
-        let running = try serviceGroup(services, configuration: configuration, logger: logger) { address in ready(address, firstToken) }
-        do {
-            try await running.run()
-        } catch {
-            await close(services, fetcher: fetcher, storage: storage)
-            throw error
-        }
-        await close(services, fetcher: fetcher, storage: storage)
-    }
-
-    private static func close(_ services: Services, fetcher: HTTPKeySetFetcher, storage: StorageContext) async {
-        try? await fetcher.shutdown()
-        await services.database.close()
-        await storage.close()
     }
 
     private static func serviceGroup(

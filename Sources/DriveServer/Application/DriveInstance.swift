@@ -67,7 +67,12 @@ package struct StorageContext: Sendable {
             database: administration.database, io: io, faults: faults, surroundings: administration.surroundings,
             dataFolder: configuration.dataFolder, staging: configuration.storage.uploadsPath, exclusive: exclusive,
             logger: Logger(label: "Drive.Storage"))
-        try await pools.start(preferred: configuration.storage.preferredRemote)
+        do {
+            try await pools.start(preferred: configuration.storage.preferredRemote)
+        } catch {
+            await io.close()
+            throw error
+        }
         let uploads = UploadService(
             database: administration.database, pools: pools, io: io, settings: configuration.uploadSettings,
             surroundings: administration.surroundings, faults: faults, logger: Logger(label: "Drive.Storage.Uploads"))

@@ -20,15 +20,10 @@ struct RequestGate: RouterMiddleware {
         let start = ContinuousClock.now
         let requestId = Self.acceptableId(request.headers[Fields.requestId]) ?? services.surroundings.newIdentifier()
         var response: Response
-        do {
-            response = try await Self.$currentId.withValue(requestId) { try await next(request, context) }
-        } catch {
-            let mapped = ErrorMapping.driveError(error)
-            if mapped.code.category == .internalFailure || mapped.code.category == .unavailable {
-                services.logger.error(
-                    "request failed", metadata: ["requestId": "\(requestId)", "path": "\(request.uri.path)", "error": "\(error)"])
-            }
-            response = ErrorMapping.response(mapped, requestId: requestId)
+        if request.method == .options, let preflight = CrossOrigin.preflight(services.configuration.cors, request: request) {
+            response = preflight
+        } else {
+            response = await answer(request, context: context, requestId: requestId, next: next)
         }
         response.headers[Fields.requestId] = requestId
         CrossOrigin.apply(services.configuration.cors, to: &response, origin: request.headers[.origin])
@@ -44,6 +39,21 @@ struct RequestGate: RouterMiddleware {
                 ])
         }
         return response
+    }
+
+    private func answer(
+        _ request: Request, context: DriveRequestContext, requestId: String, next: (Request, DriveRequestContext) async throws -> Response
+    ) async -> Response {
+        do {
+            return try await Self.$currentId.withValue(requestId) { try await next(request, context) }
+        } catch {
+            let mapped = ErrorMapping.driveError(error)
+            if mapped.code.category == .internalFailure || mapped.code.category == .unavailable {
+                services.logger.error(
+                    "request failed", metadata: ["requestId": "\(requestId)", "path": "\(request.uri.path)", "error": "\(error)"])
+            }
+            return ErrorMapping.response(mapped, requestId: requestId)
+        }
     }
 
     /// A client's own id is taken where it is short and harmless in a log.

@@ -14,11 +14,6 @@ enum RouteRegistration {
             for route in RouteTable.api { add(route, prefix: prefix, to: router, services: services) }
         }
         for route in RouteTable.health { add(route, prefix: "", to: router, services: services) }
-        if !services.configuration.cors.allowedOrigins.isEmpty {
-            router.on("/**", method: .options) { request, _ in
-                CrossOrigin.preflight(services.configuration.cors, request: request) ?? Response(status: .noContent)
-            }
-        }
         return router
     }
 

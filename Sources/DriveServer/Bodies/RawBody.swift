@@ -138,8 +138,7 @@ struct MultipartBody: ChunkBody {
         return headerDigests + [digest]
     }
 
-    // A form field with the checksum may follow the file, but then the form cannot be known to have one: a SHA-256 in
-    // a field after the file counts for whole files alone, whose hash is computed anyway.
+    // A SHA-256 that follows the file cannot be computed on the way; the chunk is then read back, from the page cache.
     var mayExpectSHA256: Bool {
         let announced = headerDigests.contains { if case .sha256 = $0 { true } else { false } }
         return announced || fields["checksum"].map { $0.utf8.count >= 44 } ?? false

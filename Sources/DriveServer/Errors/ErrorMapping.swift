@@ -5,6 +5,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import NIOHTTP1
 
 /// The one place where errors become HTTP.
 enum ErrorMapping {
@@ -25,6 +26,7 @@ enum ErrorMapping {
         case .internalFailure: .internalServerError
         case .notImplemented: .notImplemented
         case .unavailable: .serviceUnavailable
+        case .timedOut: .requestTimeout
         case .storageFull: HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
         }
     }
@@ -36,6 +38,9 @@ enum ErrorMapping {
         case let error as DatabaseError: error.asDriveError
         case let error as StorageError: error.asDriveError
         case let error as MultipartError: driveError(error)
+        case let error as ConnectionError: driveError(error)
+        case is HTTPParserError:
+            DriveError(.invalidRequest, "The request's framing is not valid HTTP/1.1; the connection is closed.", details: ["rule": "framing"])
         case let error as any HTTPResponseError: driveError(error)
         case is NIOTooManyBytesError:
             DriveError(.payloadTooLarge, "The request body is larger than this route takes.", details: ["rule": "bodySize"])
@@ -45,13 +50,22 @@ enum ErrorMapping {
     }
 
     private static func driveError(_ error: MultipartError) -> DriveError {
-        let category: DriveError.Category =
+        let code: DriveError.Code =
             switch error.status {
-            case 413: .tooLarge
+            case 413: .payloadTooLarge
             case 415: .unsupportedMediaType
-            default: .invalid
+            default: .invalidMultipart
             }
-        return DriveError(DriveError.Code(error.code, category), error.message)
+        return DriveError(code, error.message, details: ["rule": .string(error.code)])
+    }
+
+    private static func driveError(_ error: ConnectionError) -> DriveError {
+        switch error {
+        case .bodyTimedOut: DriveError(.requestTimeout, "The request body came too slowly; what was acknowledged is kept. Send it again.")
+        case .bodyTruncated: DriveError(.bodyTruncated, "The request body ended early; nothing of it is kept. Send it again.")
+        case .requestOver, .concurrentRead:
+            DriveError(.internalError, "The request failed inside; the request id finds the reason in the log.")
+        }
     }
 
     private static func driveError(_ error: any HTTPResponseError) -> DriveError {

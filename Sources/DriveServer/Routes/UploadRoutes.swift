@@ -42,13 +42,16 @@ enum UploadRoutes {
         let caller = try call.caller
         let taskId = try call.parameter("taskId")
         let text = try call.parameter("chunkIndex")
-        guard let index = Int(text) else {
+        guard text.utf8.allSatisfy({ (48...57).contains($0) }), let index = Int(text) else {
             throw DriveError(.invalidChunkIndex, "chunkIndex must be a whole number.", details: ["rule": "chunkIndex"])
         }
         let replace = try call.query("replace", default: false)
         let uploads = call.services.uploads
         let reply: ChunkReply
         switch try BodyKind(call.request) {
+        case .raw where !BodyKind.isOctetStream(call.request):
+            throw DriveError(
+                .unsupportedMediaType, "A chunk is sent as multipart/form-data or as application/octet-stream.", details: ["rule": "contentType"])
         case .multipart:
             reply = try await uploads.receiveChunk(
                 index, of: taskId, body: try MultipartBody(call.request), length: nil, replace: replace, by: caller)
@@ -176,6 +179,13 @@ enum BodyKind {
             let length = request.headers[.contentLength].flatMap { Int64($0) }
             self = .raw(length: length ?? (request.headers[.transferEncoding] == nil ? 0 : nil))
         }
+    }
+}
+
+extension BodyKind {
+    /// Whether a raw body says that it is bytes, or says nothing.
+    static func isOctetStream(_ request: Request) -> Bool {
+        request.headers[.contentType].map { $0.lowercased().hasPrefix("application/octet-stream") } ?? true
     }
 }
 

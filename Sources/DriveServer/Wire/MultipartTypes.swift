@@ -66,7 +66,7 @@ enum MultipartError: Error, Sendable, Equatable {
     var status: Int {
         switch self {
         case .notFormData: 415
-        case .headersTooLong, .preambleTooLong, .tooManyParts: 413
+        case .headersTooLong, .tooManyParts: 413
         default: 400
         }
     }

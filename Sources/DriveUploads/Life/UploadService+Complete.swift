@@ -20,6 +20,16 @@ extension UploadService {
     /// and later ones, give the same file. Throws `UPLOAD_INCOMPLETE`, `HASH_MISMATCH`, and storage's errors.
     public func complete(_ taskId: String, by caller: Caller) async throws -> CompleteOutcome {
         if let file = try await finishedFile(taskId, account: caller.accountId) { return .file(file) }
+        do {
+            return try await completeOpen(taskId, by: caller)
+        } catch let error as DriveError where error.code == .taskClosed || error.code == .chunkAlreadyUploaded {
+            // Another completion ended between the look and the claim.
+            if let file = try await finishedFile(taskId, account: caller.accountId) { return .file(file) }
+            throw error
+        }
+    }
+
+    private func completeOpen(_ taskId: String, by caller: Caller) async throws -> CompleteOutcome {
         let session = try await session(taskId, account: caller.accountId)
         // One completion for all callers; it goes on where a caller's connection breaks.
         let completion = session.withState { state -> Task<CompleteOutcome, any Error> in
@@ -31,13 +41,7 @@ extension UploadService {
             state.completion = task
             return task
         }
-        do {
-            return try await completion.value
-        } catch let error as DriveError where error.code == .taskClosed || error.code == .chunkAlreadyUploaded {
-            // Lost against another completion that ended between the look and the claim.
-            if let file = try await finishedFile(taskId, account: caller.accountId) { return .file(file) }
-            throw error
-        }
+        return try await completion.value
     }
 
     private func finishedFile(_ taskId: String, account: UUID) async throws -> CloudFile? {
@@ -175,13 +179,29 @@ extension UploadService {
             await removeStaging(of: record, in: session.pool)
             return file
         }
-        try await staging { try await session.pool.publish(staging: record.stagingName, as: path) }
+        do {
+            try await session.pool.publish(staging: record.stagingName, as: path)
+        } catch let error as StorageError {
+            // A cancel that came first took the staging file.
+            let status = try await find(record.taskId, account: record.accountId).status
+            if status.isTerminal {
+                await collect(path, pool: record.poolId, store: session.pool)
+                throw UploadSession.closedError(status, taskId: record.taskId)
+            }
+            logger.error("publishing failed", metadata: ["task": "\(record.taskId)", "error": "\(error)"])
+            await unpublish(path, to: record.stagingName, store: session.pool, pool: record.poolId)
+            throw error.asDriveError
+        }
         do {
             let (file, surplus) = try await database.write { sql in
                 try publication.commit(path: path, by: caller, surroundings: surroundings, in: sql)
             }
             if surplus { await collect(path, pool: record.poolId, store: session.pool) }
             return file
+        } catch let error as DriveError {
+            // Cancel or expiry came first: the bytes are nobody's.
+            await collect(path, pool: record.poolId, store: session.pool)
+            throw error
         } catch {
             // Not published: the bytes go back to where the next attempt looks for them.
             await unpublish(path, to: record.stagingName, store: session.pool, pool: record.poolId)
@@ -196,7 +216,9 @@ extension UploadService {
                 try sql.first(
                     "SELECT storage_path FROM file_checksums WHERE pool_id = $1 AND storage_path = $2", [.uuid(pool), .text(path)]) != nil
             }
-            if !published { try await store.unpublish(path, to: staging) }
+            if published { return }
+            try await store.unpublish(path, to: staging)
+            try await database.write { sql in try BlobIntent.clear(path, pool: pool, in: sql) }
         } catch {
             // The intent row stays, and the next start or sweep decides by it.
             logger.error("a publication could not be undone; its intent stays", metadata: ["path": "\(path)", "error": "\(error)"])

@@ -110,7 +110,7 @@ import Testing
         let plain = try await client.get("/files/\(file.id)")
         let etag = try #require(plain.header("ETag"))
         #expect(etag.hasPrefix("\"") && etag.hasSuffix("\"") && etag.count > 2, "a strong tag: \(etag)")
-        let headers = condition.headers.map { ($0.0, $0.1.replacing("E", with: etag, maxReplacements: $0.0 == "If-Unmodified-Since" ? 0 : 1)) }
+        let headers = condition.headers.map { ($0.0, $0.1.replacing("E", with: etag)) }
         let reply = try await client.send(condition.method, "/files/\(file.id)", headers: headers)
         #expect(reply.status == condition.status, "\(reply.status)")
         switch reply.status {
@@ -159,25 +159,23 @@ import Testing
             Shown(type: "x/y", sent: "application/octet-stream", inline: false),
         ]) func nothingABrowserWouldRunIsShown(_ shown: Shown) async throws {
         let client = try await SharedServer.client("shown")
-        let file = try await client.store(Array("<script>alert(1)</script>".utf8), name: "page", contentType: "application/octet-stream",
-            query: "&contentType=\(percentEncoded(shown.type))")
-        // The type of a raw body may come by header or by query; what counts is what was stored.
-        let typed = file.contentType == shown.type ? file : try await client.upload(
-            Array("<script>".utf8), name: "page", more: ["contentType": .string(shown.type)])
-        for (query, status) in [("", 200), ("?download=true", 200), ("?disposition=inline", 200)] {
+        let file = try await client.upload(
+            Array("<script>alert(1)</script>".utf8), name: "page", more: ["contentType": .string(shown.type)])
+        // To ask for it does not help.
+        for query in ["", "?disposition=inline"] {
             for method in [HTTPMethod.GET, .HEAD] {
-                let reply = try await client.send(method, "/files/\(typed.id)\(query)")
-                #expect(reply.status == status)
+                let reply = try await client.send(method, "/files/\(file.id)\(query)")
+                #expect(reply.status == 200)
                 #expect(reply.header("X-Content-Type-Options") == "nosniff")
                 #expect(reply.header("Content-Type") == shown.sent)
                 let disposition = try #require(reply.header("Content-Disposition"))
                 if !shown.inline { #expect(disposition.hasPrefix("attachment"), "\(query): \(disposition)") }
-                if shown.inline, query.isEmpty { #expect(disposition.hasPrefix("inline"), "\(disposition)") }
+                if shown.inline { #expect(disposition.hasPrefix("inline"), "\(query): \(disposition)") }
                 #expect(reply.header("Content-Security-Policy")?.contains("default-src 'none'") == true)
             }
         }
         // A part of it is as harmless as the whole.
-        let part = try await client.get("/files/\(typed.id)", headers: [("Range", "bytes=0-1")])
+        let part = try await client.get("/files/\(file.id)", headers: [("Range", "bytes=0-1")])
         #expect(part.status == 206)
         #expect(part.header("Content-Type") == shown.sent)
         #expect(part.header("X-Content-Type-Options") == "nosniff")

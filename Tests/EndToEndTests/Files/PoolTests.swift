@@ -23,14 +23,14 @@ import Testing
         #expect(try await client.get("/pools/\(id)").decode(Pool.self) == pool)
         #expect(try await client.get("/pools").decode([Pool].self).contains { $0.id == pool.id })
 
-        let in_pool: [String: JSONValue] = ["poolId": .string(id), "contentType": "image/png"]
+        let inPool: [String: JSONValue] = ["poolId": .string(id), "contentType": "image/png"]
         expectRefusal(try await client.create(size: 10, more: ["poolId": .string(id), "contentType": "text/plain"]), 403, "POOL_POLICY")
         expectRefusal(try await client.create(size: 10, more: ["poolId": .string(id)]), 403, "POOL_POLICY")
-        expectRefusal(try await client.create(size: 1001, more: in_pool), 413, "FILE_TOO_LARGE")
+        expectRefusal(try await client.create(size: 1001, more: inPool), 413, "FILE_TOO_LARGE")
         expectRefusal(try await client.direct(bytes(10), query: "&poolId=\(id)", contentType: "text/plain"), 403, "POOL_POLICY")
         expectRefusal(try await client.direct(bytes(1001), query: "&poolId=\(id)", contentType: "image/png"), 413, "FILE_TOO_LARGE")
 
-        let file = try await client.upload(bytes(101), more: in_pool)
+        let file = try await client.upload(bytes(101), more: inPool)
         #expect(file.poolId == pool.id)
         let expiry = try #require(file.expiredAt)
         #expect(abs(expiry.seconds - file.createdAt.seconds - 86_400) <= 5)
@@ -48,7 +48,7 @@ import Testing
         #expect(edited.policy.requireRole == "admin")
         #expect(edited.policy.maxFileSize == nil)
         #expect(edited.policy.costMultiplier == 2.5)
-        expectRefusal(try await client.create(size: 10, more: in_pool), 403, "POOL_POLICY")
+        expectRefusal(try await client.create(size: 10, more: inPool), 403, "POOL_POLICY")
         let byAdmin = try await admin.create(size: 5000, more: ["poolId": .string(id)])
         #expect(byAdmin.status == 200, "\(byAdmin)")
         // What lies there already stays readable.

@@ -14,6 +14,9 @@ actor SharedServer {
 
     static func get() async throws -> ServerProcess { try await shared.server() }
 
+    /// The key by which it signs tokens.
+    static func signingKey() async throws -> [UInt8] { try HandSignedToken.key(of: await get().data) }
+
     /// A client of an account of that name, which is made at its first use. Tests use names of their own.
     static func client(_ account: String, admin: Bool = false, prefix: String = "/api") async throws -> TestClient {
         let server = try await shared.server()

@@ -123,7 +123,6 @@ import Testing
         arguments: [
             Line(bytes: "NONSENSE\r\n\r\n", statuses: [400]),
             Line(bytes: "GET /health/live HTTP/3.7\r\nHost: a\r\n\r\n", statuses: [400, 505]),
-            Line(bytes: "GET  /health/live HTTP/1.1\r\nHost: a\r\n\r\n", statuses: [400]),
             Line(bytes: "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}", statuses: [400]),
             Line(bytes: "GET /\(String(repeating: "a", count: 100_000)) HTTP/1.1\r\nHost: a\r\n\r\n", statuses: [400, 404, 414, 431]),
             Line(bytes: "GET /api/files/../../../etc/passwd HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", statuses: [400, 401, 404]),

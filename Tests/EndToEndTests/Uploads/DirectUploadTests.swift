@@ -74,7 +74,7 @@ import Testing
             ("no such bundle", 404, "NOT_FOUND", client.direct(content, query: "&bundleId=\(UUID().uuidString)")),
             ("an expiry in the past", 400, "INVALID_REQUEST", client.direct(content, query: "&expiredAt=2001-01-01T00:00:00Z")),
             (
-                "a form without its end", 400, "INVALID_MULTIPART",
+                "a form without its end", 400, "MULTIPART_TRUNCATED",
                 client.send(.POST, "/files/upload/direct", headers: [("Content-Type", form.contentType)], body: form.bytes)
             ),
         ]

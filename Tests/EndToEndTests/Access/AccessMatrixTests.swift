@@ -1,0 +1,150 @@
+import DriveModel
+import Foundation
+import NIOHTTP1
+import Testing
+
+/// Nobody else's files: every route, asked by everybody who must not.
+@Suite struct AccessMatrixTests {
+    /// What somebody owns, by the names in the route table.
+    struct Belongings: Sendable {
+        var client: TestClient
+        var names: [String: String]
+        var file: CloudFile
+        var upload: OpenUpload
+        var content: [UInt8]
+
+        static func make(_ account: String) async throws -> Belongings {
+            let client = try await SharedServer.client(account)
+            let content = bytes(200, seed: 9)
+            let bundle: FileBundle = try await client.send(.POST, "/bundles", json: ["name": "private"]).decode()
+            let file = try await client.store(content, name: "private.txt", query: "&bundleId=\(bundle.id.uuidString.lowercased())")
+            let upload = try await client.begin(bytes(100, seed: 10))
+            let pool = try #require(try await client.get("/pools").decode([Pool].self).first { $0.isDefault })
+            let token = try #require(client.token.flatMap { HandSignedToken($0) })
+            return Belongings(
+                client: client,
+                names: [
+                    "fileId": file.id, "taskId": upload.taskId, "bundleId": bundle.id.uuidString.lowercased(),
+                    "poolId": pool.id.uuidString.lowercased(), "accountId": try #require(token.account), "tokenId": try #require(token.id),
+                ], file: file, upload: upload, content: content)
+        }
+
+        /// Everything is as it was made.
+        func expectUntouched() async throws {
+            #expect(try await client.get("/files/\(file.id)/info").decode(CloudFile.self) == file)
+            try await client.expectContent(content, of: file)
+            let progress = try await client.progress(upload.taskId)
+            #expect(progress.status == .inProgress)
+            #expect(progress.chunksUploaded == 0)
+            #expect(try await client.get("/bundles/\(names["bundleId"] ?? "")").json["name"] == "private")
+            #expect(try await client.quota().quotaBytes == 100 << 30)
+        }
+    }
+
+    private func send(_ route: RouteMatrix.Route, by client: TestClient, with names: [String: String]) async throws -> Reply {
+        let body = route.body.map { body in Array(names.reduce(body) { $0.replacing("{\($1.key)}", with: $1.value) }.utf8) }
+        return try await client.send(
+            route.method, route.path(with: names), headers: body == nil ? [] : [("Content-Type", route.contentType)], body: body)
+    }
+
+    private func expect(_ status: Int, _ reply: Reply, _ route: RouteMatrix.Route) {
+        // A HEAD has no body to tell more.
+        if route.method == .HEAD { #expect(reply.status == status, "\(route)") } else { expectRefusal(reply, status, comment: "\(route)") }
+    }
+
+    @Test(arguments: ["/api", "/drive"]) func withoutATokenNothingIsAnswered(_ prefix: String) async throws {
+        let owner = try await Belongings.make("matrix-anonymous\(prefix.dropFirst())")
+        var anonymous = owner.client.with(token: nil)
+        anonymous.prefix = prefix
+        for route in RouteMatrix.all {
+            let reply = try await send(route, by: anonymous, with: owner.names)
+            expect(401, reply, route)
+            #expect(reply.header("WWW-Authenticate")?.hasPrefix("Bearer") == true, "\(route): RFC 9110 §11.6.1")
+        }
+        try await owner.expectUntouched()
+    }
+
+    @Test func anothersIdsAreNotFound() async throws {
+        let owner = try await Belongings.make("matrix-owner")
+        let stranger = try await SharedServer.client("matrix-stranger")
+        for route in RouteMatrix.all where route.access == .owner {
+            expect(404, try await send(route, by: stranger, with: owner.names), route)
+        }
+        // Not even an administrator reads what is somebody's own.
+        let admin = try await SharedServer.client("matrix-admin", admin: true)
+        for route in RouteMatrix.all where route.access == .owner {
+            expect(404, try await send(route, by: admin, with: owner.names), route)
+        }
+        // Neither can it be put into another's bundle afterwards.
+        let file = try await stranger.store([1])
+        expectRefusal(
+            try await stranger.send(.PATCH, "/files/\(file.id)", json: ["bundleId": .string(owner.names["bundleId"] ?? "")]), 404, "NOT_FOUND")
+        try await owner.expectUntouched()
+    }
+
+    /// An id that does not exist and one that is another's give the same answer, but for the id itself.
+    @Test func anothersIdsLookLikeNone() async throws {
+        let owner = try await Belongings.make("matrix-oracle")
+        let stranger = try await SharedServer.client("matrix-stranger")
+        let unknown = owner.names.mapValues { value in
+            UUID(uuidString: value) != nil ? UUID().uuidString.lowercased() : String(value.map { $0 == "a" ? "b" : "a" })
+        }
+        for route in RouteMatrix.all where route.access == .owner && route.method != .HEAD {
+            let theirs = try await send(route, by: stranger, with: owner.names)
+            let none = try await send(route, by: stranger, with: unknown)
+            #expect(theirs.status == none.status, "\(route)")
+            #expect(theirs.error?.code == none.error?.code, "\(route)")
+            #expect(theirs.error?.message == none.error?.message, "\(route)")
+            #expect(theirs.error.map { Set($0.details.keys) } == none.error.map { Set($0.details.keys) }, "\(route)")
+        }
+    }
+
+    @Test func administratorsRoutesAreForbiddenToUsers() async throws {
+        let owner = try await Belongings.make("matrix-user")
+        for route in RouteMatrix.all where route.access == .administrator {
+            let reply = try await send(route, by: owner.client, with: owner.names)
+            expectRefusal(reply, 403, "FORBIDDEN", comment: "\(route)")
+        }
+        try await owner.expectUntouched()
+    }
+
+    @Test func listsShowOnesOwnAlone() async throws {
+        _ = try await Belongings.make("matrix-lister")
+        let newcomer = try await SharedServer.client("matrix-newcomer")
+        for path in ["/files/me", "/files/upload/tasks", "/bundles", "/files/upload/tasks/recent"] {
+            #expect(try await newcomer.get(path).json == [], "\(path)")
+        }
+        let stats: UploadStatistics = try await newcomer.get("/files/upload/stats").decode()
+        #expect(stats.totalTasks == 0)
+    }
+
+    /// The table itself is right: the owner gets through, or an administrator does.
+    @Test func whoMayIsNotRefused() async throws {
+        for route in RouteMatrix.all {
+            let owner = try await Belongings.make("matrix-allowed")
+            let client = route.access == .administrator ? try await SharedServer.client("matrix-admin", admin: true) : owner.client
+            // What is about to be harmed is made for it.
+            var names = owner.names
+            if route.access == .administrator, route.method != .GET {
+                let server = try await SharedServer.get()
+                let victim = try #require(HandSignedToken(try await server.data.token(account: "matrix-victim")))
+                names["accountId"] = victim.account
+                names["tokenId"] = victim.id
+                if route.path == "/pools/{poolId}" {
+                    names["poolId"] = try await client.send(.POST, "/pools", json: ["name": "victim"]).json["id"]?.string
+                }
+            }
+            let reply = try await send(route, by: client, with: names)
+            // 409 is complete's answer to an upload without its chunk.
+            #expect((200..<300).contains(reply.status) || reply.status == 409, "\(route): \(reply)")
+        }
+    }
+
+    @Test(arguments: ["/health/live", "/health/ready", "/health/uploads"]) func healthNeedsNoToken(_ path: String) async throws {
+        let server = try await SharedServer.get()
+        let reply = try await TestClient(base: server.base).send(.GET, "/" + path)
+        #expect(reply.status == 200, "\(reply)")
+        // A token that is none does no harm either.
+        #expect(try await TestClient(base: server.base, token: "none").send(.GET, "/" + path).status == 200)
+    }
+}

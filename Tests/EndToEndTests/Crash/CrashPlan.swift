@@ -1,0 +1,58 @@
+/// When and how one run's server dies, and with which bytes: all of it follows from the seed.
+struct CrashPlan: Sendable, CustomStringConvertible {
+    enum Death: Equatable, Sendable {
+        /// At the n-th passing of a named point.
+        case point(String, Int)
+        /// At the n-th passing of any point.
+        case anyPoint(Int)
+        /// By `kill -9` from outside, this long after the start of the workload.
+        case moment(milliseconds: Int)
+    }
+
+    /// Every point the fault layer has (`DriveModel/Faults`).
+    static let points = [
+        "chunk.write.before", "chunk.write.after", "staging.preallocate", "file.open", "file.fsync.before", "file.fsync.after",
+        "blob.rename.before", "blob.rename.after", "directory.fsync.before", "directory.fsync.after", "database.commit.before",
+        "database.commit.after",
+    ]
+
+    /// Consecutive seeds: each named point once in a cycle, then any point, then any moment.
+    private static let cycle: UInt64 = 20
+
+    let seed: UInt64
+    let death: Death
+
+    init(seed: UInt64) {
+        self.seed = seed
+        var generator = SeededGenerator(seed)
+        let place = Int(seed % Self.cycle)
+        if place < Self.points.count {
+            let name = Self.points[place]
+            // Rarely passed points are passed a few times at least; commits and writes many times.
+            let most = name.hasPrefix("database") ? 40 : name.hasPrefix("chunk") || name == "file.open" ? 20 : 4
+            death = .point(name, Int.random(in: 1...most, using: &generator))
+        } else if place < 17 {
+            death = .anyPoint(Int.random(in: 1...160, using: &generator))
+        } else {
+            death = .moment(milliseconds: Int.random(in: 1...700, using: &generator))
+        }
+    }
+
+    /// `DRIVE_FAULTS`; nil where the kill comes from outside.
+    var faults: String? {
+        switch death {
+        case .point(let name, let count): "\(name):kill@\(count)"
+        case .anyPoint(let count): "any:kill@\(count)"
+        case .moment: nil
+        }
+    }
+
+    var description: String {
+        switch death {
+        case .point, .anyPoint: "seed \(seed): DRIVE_FAULTS=\(faults ?? "")"
+        case .moment(let milliseconds): "seed \(seed): kill -9 after \(milliseconds) ms"
+        }
+    }
+
+    var replay: String { "replay: DRIVE_CRASH_SEED=\(seed) DRIVE_CRASH_KILLS=1 swift test --filter CrashTests" }
+}

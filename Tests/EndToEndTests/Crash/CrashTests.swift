@@ -1,0 +1,82 @@
+import Foundation
+import Synchronization
+import Testing
+
+/// Kills the server with -9 at named points and random moments, and holds it to what it acknowledged.
+///
+/// `DRIVE_CRASH_KILLS` (30) says how often, `DRIVE_CRASH_SEED` where the seeds begin; `make crash` kills 1,000 times.
+@Suite struct CrashTests {
+    private static func number(_ name: String) -> UInt64? {
+        ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
+    }
+
+    /// As many servers at once as processors can serve.
+    private static let width = 2
+
+    @Test func nothingAcknowledgedIsLost() async throws {
+        let kills = Self.number("DRIVE_CRASH_KILLS") ?? 30
+        // A multiple of the cycle: all named points are among the first seeds.
+        let first = Self.number("DRIVE_CRASH_SEED") ?? UInt64.random(in: 0..<1 << 40) * 20
+        print("crash: \(kills) kills from DRIVE_CRASH_SEED=\(first)")
+
+        // Accounts and keys are made once and copied for every run.
+        let template = try DataFolder.make("crash-template")
+        defer { template.remove() }
+        let token = try await template.token(account: "crash")
+
+        let missed = Mutex<[String]>([])
+        let next = Mutex(first)
+        let total = Mutex((chunks: 0, files: 0, resumed: 0))
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<Self.width {
+                group.addTask {
+                    while let seed = next.withLock({ next -> UInt64? in
+                        guard next < first + kills else { return nil }
+                        defer { next += 1 }
+                        return next
+                    }) {
+                        let plan = CrashPlan(seed: seed)
+                        let outcome = await Self.outcome(of: plan, template: template, token: token)
+                        for failure in outcome.failures { Issue.record("\(plan): \(failure)\n\(plan.replay)") }
+                        total.withLock { total in
+                            total.chunks += outcome.acknowledgedChunks
+                            total.files += outcome.files
+                            total.resumed += outcome.resumed
+                        }
+                        if case .point(let name, _) = plan.death, !outcome.diedAsPlanned { missed.withLock { $0.append("\(name) (\(plan))") } }
+                    }
+                }
+            }
+        }
+        #expect(missed.withLock { $0 }.isEmpty, "points that were never reached")
+        // The suite itself can fail: it did see acknowledgements and resumed uploads.
+        let seen = total.withLock { $0 }
+        print("crash: \(seen.files) files read back, \(seen.resumed) uploads resumed with \(seen.chunks) acknowledged chunks")
+        if kills >= 30 {
+            #expect(seen.files > 0)
+            #expect(seen.resumed > 0)
+            #expect(seen.chunks > 0)
+        }
+    }
+
+    private static func outcome(of plan: CrashPlan, template: DataFolder, token: String) async -> CrashRun.Outcome {
+        await Slots.servers.with {
+            do {
+                let data = try DataFolder.make("crash-\(plan.seed)")
+                defer { data.remove() }
+                try FileManager.default.copyItem(atPath: template.path, toPath: data.path)
+                return await CrashRun(plan: plan).run(in: data, token: token)
+            } catch {
+                return CrashRun.Outcome(failures: ["\(error)"])
+            }
+        }
+    }
+
+    @Test func consecutiveSeedsMeetEveryPoint() {
+        let met = (UInt64(0)..<20).compactMap { offset -> String? in
+            guard case .point(let name, _) = CrashPlan(seed: 1_000_000 + offset).death else { return nil }
+            return name
+        }
+        #expect(Set(met) == Set(CrashPlan.points))
+    }
+}

@@ -1,0 +1,111 @@
+import DriveModel
+import Foundation
+import NIOHTTP1
+
+/// A few clients that do everything a server can be killed at, and write down each acknowledgement.
+struct CrashWorkload: Sendable {
+    let client: TestClient
+    let seed: UInt64
+    let ledger: CrashLedger
+
+    /// Ends with the server, or after all rounds.
+    func run(rounds: Int) async {
+        await withTaskGroup(of: Void.self) { group in
+            let jobs: [@Sendable (UInt64) async throws -> Void] = [
+                { try await inOrder($0) }, { try await outOfOrder($0) }, { try await oneRequest($0) }, { try await leftOpen($0) },
+            ]
+            for (index, job) in jobs.enumerated() {
+                group.addTask {
+                    for round in 0..<UInt64(rounds) {
+                        // A broken connection is the death that is waited for.
+                        do { try await job(seed &* 1000 &+ round &* 10 &+ UInt64(index)) } catch { return }
+                    }
+                }
+            }
+        }
+    }
+
+    private struct Unexpected: Error {}
+
+    private func expect(_ reply: Reply, _ what: String, _ statuses: Int...) throws {
+        guard statuses.contains(reply.status) else {
+            ledger.surprise("\(what): \(reply)")
+            throw Unexpected()
+        }
+    }
+
+    private func begin(_ content: [UInt8], announced: Bool) async throws -> OpenUpload {
+        let reply = try await client.create("crash.bin", size: content.count, hash: announced ? sha256(content) : nil)
+        try expect(reply, "create", 200)
+        guard let created = try? JSONDecoder().decode(CreateUploadReply.self, from: Data(reply.body)), let taskId = created.taskId else {
+            ledger.surprise("create: \(reply)")
+            throw Unexpected()
+        }
+        let upload = OpenUpload(
+            taskId: taskId, plan: ChunkPlan(fileSize: Int64(content.count), chunkSize: 65_536), bytes: content, sessionToken: "")
+        ledger.change { $0.uploads[taskId] = CrashLedger.Upload(open: upload) }
+        return upload
+    }
+
+    private func send(_ index: Int, of upload: OpenUpload, as form: ChunkForm) async throws {
+        let reply = try await client.sendChunk(index, of: upload, as: form)
+        try expect(reply, "chunk", 200, 409)
+        ledger.note(upload.taskId) { $0.acknowledged.insert(index) }
+    }
+
+    private func complete(_ upload: OpenUpload) async throws {
+        let reply = try await client.complete(upload.taskId)
+        try expect(reply, "complete", 200)
+        guard let file = try? JSONDecoder().decode(CloudFile.self, from: Data(reply.body)) else {
+            ledger.surprise("complete: \(reply)")
+            throw Unexpected()
+        }
+        ledger.note(upload.taskId) { $0.completed = file }
+        ledger.change { $0.files[file.id] = CrashLedger.Stored(file: file, bytes: upload.bytes) }
+    }
+
+    private func inOrder(_ seed: UInt64) async throws {
+        let upload = try await begin(bytes(3 * 65_536 + Int(seed % 1000), seed: seed), announced: false)
+        for index in upload.indexes { try await send(index, of: upload, as: .raw) }
+        try await complete(upload)
+    }
+
+    private func outOfOrder(_ seed: UInt64) async throws {
+        var generator = SeededGenerator(seed)
+        let upload = try await begin(bytes(4 * 65_536 + 1, seed: seed), announced: true)
+        let order = upload.indexes.shuffled(using: &generator)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for half in [order.prefix(2), order.dropFirst(2)] {
+                group.addTask { for index in half { try await send(index, of: upload, as: .multipart) } }
+            }
+            try await group.waitForAll()
+        }
+        try await complete(upload)
+    }
+
+    /// By turns new content and content that is there, so that blobs are shared; every second file is deleted.
+    private func oneRequest(_ seed: UInt64) async throws {
+        for index in 0..<4 as Range<UInt64> {
+            let content = bytes(20_000, seed: index == 3 ? seed - 1 : seed &+ index &* 7)
+            let reply = try await client.direct(content, name: "direct.bin")
+            try expect(reply, "direct", 200)
+            guard let file = try? JSONDecoder().decode(CloudFile.self, from: Data(reply.body)) else { throw Unexpected() }
+            ledger.change { $0.files[file.id] = CrashLedger.Stored(file: file, bytes: content) }
+            guard index % 2 == 1 else { continue }
+            ledger.change { $0.files[file.id]?.deleteAsked = true }
+            try expect(try await client.delete("/files/\(file.id)"), "delete", 200, 204)
+            ledger.change { $0.files[file.id]?.deleted = true }
+        }
+    }
+
+    /// One upload cancelled half-way, one left for after the restart.
+    private func leftOpen(_ seed: UInt64) async throws {
+        let cancelled = try await begin(bytes(2 * 65_536, seed: seed), announced: false)
+        try await send(1, of: cancelled, as: .raw)
+        ledger.note(cancelled.taskId) { $0.cancelAsked = true }
+        try expect(try await client.delete("/files/upload/task/\(cancelled.taskId)"), "cancel", 200, 204)
+        ledger.note(cancelled.taskId) { $0.cancelled = true }
+        let open = try await begin(bytes(5 * 65_536, seed: seed &+ 1), announced: true)
+        for index in [0, 3, 1] { try await send(index, of: open, as: seed % 2 == 0 ? .raw : .multipart) }
+    }
+}
