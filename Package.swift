@@ -65,7 +65,7 @@ let package = Package(
         ),
         .target(
             name: "DriveEvents",
-            dependencies: ["DriveModel", "DriveDatabase"],
+            dependencies: ["DriveModel", "DriveDatabase", .product(name: "Logging", package: "swift-log")],
             swiftSettings: strict
         ),
         .target(

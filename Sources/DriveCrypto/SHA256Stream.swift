@@ -52,6 +52,8 @@ public struct SHA256Stream: Sendable {
         byteCount = Int64(littleEndian: count)
         // A length that disagrees with the struct's own bit counter is no state of ours.
         let bits = UInt64(context.Nh) << 32 | UInt64(context.Nl)
-        guard byteCount >= 0, bits == UInt64(byteCount) &* 8, context.num < 64 else { return nil }
+        guard byteCount >= 0, byteCount < 1 << 60, bits == UInt64(byteCount) * 8, Int64(context.num) == byteCount & 63,
+            context.md_len == SHA256_DIGEST_LENGTH
+        else { return nil }
     }
 }

@@ -7,12 +7,29 @@ public protocol SQLSession {
     func execute(_ sql: String, _ arguments: [SQLValue]) throws(DatabaseError) -> Int
 
     /// Runs a statement and returns its rows.
+    @discardableResult
     func query(_ sql: String, _ arguments: [SQLValue]) throws(DatabaseError) -> [SQLRow]
+
+    /// Runs `work` on the database's thread once the transaction is durable; never where it is undone. For log lines and
+    /// wake-ups: short, and without the database.
+    func afterCommit(_ work: @escaping @Sendable () -> Void)
+}
+
+/// What waits for a transaction's commit. Belongs to one transaction on one thread.
+final class CommitHooks {
+    private var works: [@Sendable () -> Void] = []
+
+    func add(_ work: @escaping @Sendable () -> Void) { works.append(work) }
+
+    func run() {
+        for work in works { work() }
+    }
 }
 
 extension SQLSession {
     @discardableResult
     public func execute(_ sql: String) throws(DatabaseError) -> Int { try execute(sql, []) }
+    @discardableResult
     public func query(_ sql: String) throws(DatabaseError) -> [SQLRow] { try query(sql, []) }
     /// The first row, where there is one.
     public func first(_ sql: String, _ arguments: [SQLValue] = []) throws(DatabaseError) -> SQLRow? {

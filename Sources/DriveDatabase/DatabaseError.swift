@@ -47,7 +47,7 @@ public struct DatabaseError: Error, Hashable, Sendable, CustomStringConvertible 
         case .full:
             DriveError(.storageFull, "The database's volume is full; nothing was changed.", retryAfter: 30)
         case .busy, .unavailable, .ioFailure:
-            DriveError(.databaseUnavailable, "The database does not answer now; nothing was changed. Try again.", retryAfter: 2)
+            DriveError(.databaseUnavailable, "The database does not answer now. Try again; what was acknowledged is kept.", retryAfter: 2)
         default:
             DriveError(.internalError, "The database refused a statement; the request id finds the reason in the log.")
         }

@@ -90,6 +90,7 @@ extension DriveError.Code {
     // The machine
     public static let storageFull = Self("STORAGE_FULL", .storageFull)
     public static let storageFailed = Self("STORAGE_FAILED", .unavailable)
+    public static let poolInUse = Self("POOL_IN_USE", .unavailable)
     public static let blobDamaged = Self("BLOB_DAMAGED", .internalFailure)
     public static let databaseUnavailable = Self("DATABASE_UNAVAILABLE", .unavailable)
     public static let shuttingDown = Self("SHUTTING_DOWN", .unavailable)

@@ -90,11 +90,13 @@ public final class Faults: Sendable {
         }
         guard let colon = text.firstIndex(of: ":") else { throw invalid("a rule is point:action[@n]") }
         let point = String(text[..<colon])
+        guard !point.isEmpty else { throw invalid("the point has no name") }
         var action = text[text.index(after: colon)...]
         var hits = 1...Int.max
         if let at = action.firstIndex(of: "@") {
-            let range = action[action.index(after: at)...].split(separator: ".", omittingEmptySubsequences: true)
-            guard let first = range.first.flatMap({ Int($0) }), let last = range.last.flatMap({ Int($0) }), first >= 1, last >= first
+            let range = action[action.index(after: at)...].split(separator: "..", omittingEmptySubsequences: false)
+            guard range.count <= 2, let first = range.first.flatMap({ Int($0) }), let last = range.last.flatMap({ Int($0) }), first >= 1,
+                last >= first
             else { throw invalid("after @ stands a hit's number n, or n..m") }
             hits = first...last
             action = action[..<at]

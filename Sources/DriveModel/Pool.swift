@@ -51,9 +51,11 @@ public struct PoolPolicy: Codable, Hashable, Sendable {
 
     /// Bytes a file of `size` counts against the quota: rounded up, never negative, never overflowing.
     public func charge(for size: Int64) -> Int64 {
-        let product = (Double(size) * costMultiplier).rounded(.up)
         if costMultiplier == 1 { return size }
-        return product >= 9.2e18 ? Int64.max / 4 : max(0, Int64(product))
+        let product = (Double(size) * costMultiplier).rounded(.up)
+        // A multiplier that is no number charges like the largest one: never less than meant.
+        guard product < Double(Int64.max / 4) else { return Int64.max / 4 }
+        return product > 0 ? Int64(product) : 0
     }
 
     static func matches(_ contentType: String, pattern: String) -> Bool {

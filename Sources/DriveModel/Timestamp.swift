@@ -26,11 +26,11 @@ public struct Timestamp: Hashable, Comparable, Sendable {
     }
 
     public static func + (time: Timestamp, duration: Duration) -> Timestamp {
-        Timestamp(microseconds: time.microseconds + duration.wholeMicroseconds)
+        Timestamp(microseconds: time.microseconds.addingSaturating(duration.wholeMicroseconds))
     }
 
     public static func - (time: Timestamp, duration: Duration) -> Timestamp {
-        Timestamp(microseconds: time.microseconds - duration.wholeMicroseconds)
+        Timestamp(microseconds: time.microseconds.addingSaturating(-duration.wholeMicroseconds))
     }
 
     /// The time from `right` to `left`; negative where `left` is the earlier one.
@@ -40,14 +40,25 @@ public struct Timestamp: Hashable, Comparable, Sendable {
 }
 
 extension Duration {
-    /// The duration in microseconds, rounded towards zero.
+    /// The duration in microseconds, rounded towards zero; a longer one than Int64 holds is the longest it holds.
     public var wholeMicroseconds: Int64 {
-        components.seconds * 1_000_000 + components.attoseconds / 1_000_000_000_000
+        let (microseconds, overflow) = components.seconds.multipliedReportingOverflow(by: 1_000_000)
+        if overflow { return components.seconds < 0 ? -Int64.max : Int64.max }
+        return microseconds.addingSaturating(components.attoseconds / 1_000_000_000_000)
     }
 
     /// The duration in seconds.
     public var inSeconds: Double {
         Double(components.seconds) + Double(components.attoseconds) / 1e18
+    }
+}
+
+extension Int64 {
+    /// The sum, or the end of the range it would leave; never `Int64.min`, so that it can be negated.
+    func addingSaturating(_ other: Int64) -> Int64 {
+        let (sum, overflow) = addingReportingOverflow(other)
+        if overflow { return other < 0 ? -Int64.max : Int64.max }
+        return Swift.max(sum, -Int64.max)
     }
 }
 
@@ -90,6 +101,8 @@ extension Timestamp: CustomStringConvertible {
             guard let offset = reader.offset(), reader.atEnd else { return nil }
             total -= offset
         }
+        // The years 1 to 9999 UTC: what both databases keep and RFC 3339 can write.
+        guard (-62_135_596_800..<253_402_300_800).contains(total) else { return nil }
         self.init(microseconds: total * 1_000_000 + fraction)
     }
 }

@@ -94,15 +94,25 @@ public final class OpenFile: Sendable {
 
 /// The few calls on paths. Every path is made of parts that Drive itself chose.
 public enum FileSystem {
-    /// Makes a folder of mode 0700 and its missing parents. Returns whether it was missing.
+    /// Makes a folder of mode 0700 and its missing parents, durably. Returns whether it was missing.
     @discardableResult
     public static func makeFolder(_ path: String) throws(StorageError) -> Bool {
-        if mkdir(path, 0o700) == 0 { return true }
+        if mkdir(path, 0o700) == 0 {
+            try syncFolder(parent(of: path))
+            return true
+        }
         if errno == EEXIST { return false }
-        guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else { throw StorageError("mkdir", errno) }
-        try makeFolder(String(path[..<slash]))
+        guard errno == ENOENT, parent(of: path) != path else { throw StorageError("mkdir", errno) }
+        try makeFolder(parent(of: path))
         guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw StorageError("mkdir", errno) }
+        try syncFolder(parent(of: path))
         return true
+    }
+
+    /// The folder a path lies in.
+    public static func parent(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
     /// Flushes a folder's entries.
@@ -134,12 +144,15 @@ public enum FileSystem {
         }
         defer { closedir(folder) }
         var names: [String] = []
+        errno = 0
         while let entry = readdir(folder) {
             let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
                 pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
             if name != ".", name != ".." { names.append(name) }
+            errno = 0
         }
+        guard errno == 0 else { throw StorageError("readdir", errno) }
         return names
     }
 

@@ -12,7 +12,15 @@ public final class IOPool: Sendable {
 
     /// Runs `work` on a thread of the pool and returns what it returns or throws.
     public func run<Result: Sendable>(_ work: @escaping @Sendable () throws -> Result) async throws -> Result {
-        try await threads.runIfActive(work)
+        // Not `runIfActive`: work that was begun is finished also where the awaiting task is cancelled, as clean-up must be.
+        try await withCheckedThrowingContinuation { continuation in
+            threads.submit { state in
+                switch state {
+                case .active: continuation.resume(with: Swift.Result { try work() })
+                case .cancelled: continuation.resume(throwing: StorageError("pool", 125))
+                }
+            }
+        }
     }
 
     /// Runs `work` some time soon; nothing waits for it.

@@ -33,12 +33,15 @@ public final class LocalPool: BlobStore {
     ///
     /// - Parameters:
     ///   - root: the pool's folder; made where it is missing.
+    ///   - identity: written into the folder of a new pool, and found there ever after: an empty mount point is not
+    ///     taken for a pool whose files are gone. A missing one throws `StorageError("pool", ENOENT)`.
+    ///   - isNew: whether the folder becomes this pool's now.
     ///   - exclusive: false for a look beside the process that owns the folder.
     ///   - staging: a folder on the same file system for unfinished uploads; nil for one inside `root`.
     /// - Throws: `StorageError`; `StorageError("flock", EWOULDBLOCK)` where another process owns the folder;
     ///   `StorageError("rename", EXDEV)` where `staging` lies on another file system.
     public init(
-        root: String, staging: String?, io: IOPool, faults: Faults, surroundings: Surroundings, exclusive: Bool = true
+        root: String, identity: String, isNew: Bool, staging: String?, io: IOPool, faults: Faults, surroundings: Surroundings, exclusive: Bool = true
     ) throws(StorageError) {
         self.root = root
         self.stagingRoot = staging ?? root + "/staging"
@@ -46,11 +49,27 @@ public final class LocalPool: BlobStore {
         self.faults = faults
         self.surroundings = surroundings
         syncer = DirectorySyncer(pool: io, faults: faults)
+        try Self.identify(root: root, identity: identity, isNew: isNew)
         for path in [root, root + "/blobs", stagingRoot] { try FileSystem.makeFolder(path) }
         guard try FileSystem.device(of: root) == FileSystem.device(of: stagingRoot) else { throw StorageError("rename", EXDEV) }
         try FileSystem.syncFolder(root)
         lock = try OpenFile(path: root + "/lock", flags: O_RDWR | O_CREAT)
         guard !exclusive || flock(lock.descriptor, LOCK_EX | LOCK_NB) == 0 else { throw StorageError("flock", errno) }
+    }
+
+    private static func identify(root: String, identity: String, isNew: Bool) throws(StorageError) {
+        let marker = root + "/pool-" + identity
+        if isNew {
+            try FileSystem.makeFolder(root)
+            try OpenFile(path: marker, flags: O_RDWR | O_CREAT).sync()
+            try FileSystem.syncFolder(root)
+        } else {
+            do {
+                _ = try OpenFile(path: marker, flags: O_RDONLY)
+            } catch {
+                throw StorageError("pool", error.errno)
+            }
+        }
     }
 
     // MARK: Staging
@@ -59,7 +78,7 @@ public final class LocalPool: BlobStore {
 
     func stagingLocation(_ name: String) -> String { stagingPath(name) }
     func blobLocation(_ path: String) -> String { root + "/" + path }
-    func run(_ work: @escaping @Sendable () throws -> Void) async throws { try await io.run(work) }
+    func run<Result: Sendable>(_ work: @escaping @Sendable () throws -> Result) async throws -> Result { try await io.run(work) }
 
     /// Makes a staging file with room for `size` bytes, so that a full disk shows here.
     public func createStaging(_ name: String, size: Int64, keepSize: Bool) async throws -> OpenFile {
@@ -96,7 +115,14 @@ public final class LocalPool: BlobStore {
     /// Names of all staging files.
     public func listStaging() async throws -> [String] {
         let path = stagingRoot
-        return try await io.run { try FileSystem.list(path) }
+        return try await io.run {
+            try FileSystem.list(path).filter { Self.isIdentifier($0) && (try? FileStatus(path: path + "/" + $0).isFile) == true }
+        }
+    }
+
+    /// Whether a name is one that Drive gives out; what else lies in the folder is somebody else's.
+    private static func isIdentifier(_ name: String) -> Bool {
+        name.utf8.count == 22 && name.utf8.allSatisfy { (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) }
     }
 
     // MARK: Blobs
@@ -134,7 +160,13 @@ public final class LocalPool: BlobStore {
                 try FileSystem.rename(from, to: to, faults: faults)
             }
         }
-        try await syncer.sync(folder)
+        do {
+            try await syncer.sync(folder)
+        } catch {
+            // No second flush of this folder is believed: later blobs go to another one.
+            self.folder.withLock { $0 = nil }
+            throw error
+        }
     }
 
     public func open(_ path: String) async throws -> OpenFile {
@@ -150,7 +182,7 @@ public final class LocalPool: BlobStore {
     public func list() async throws -> [String] {
         let root = root
         return try await io.run {
-            try FileSystem.list(root + "/blobs").flatMap { folder in
+            try FileSystem.list(root + "/blobs").filter { (try? FileStatus(path: root + "/blobs/" + $0).isFolder) == true }.flatMap { folder in
                 try FileSystem.list(root + "/blobs/" + folder).map { "blobs/\(folder)/\($0)" }
             }
         }
@@ -163,15 +195,19 @@ public final class LocalPool: BlobStore {
 }
 
 extension LocalPool {
-    /// Moves a blob whose publication failed back to staging; a missing one is fine.
-    public func unpublish(_ blobPath: String, to name: String) async throws {
+    /// Moves a blob whose publication did not end back to staging. False where there is none; a staging file that is
+    /// there already stays.
+    public func unpublish(_ blobPath: String, to name: String) async throws -> Bool {
         let (from, to) = (blobLocation(blobPath), stagingLocation(name))
-        try await run {
-            do {
-                try FileSystem.rename(from, to: to)
-            } catch let error as StorageError where error.isMissing {
-                return
+        return try await run {
+            // link(2) and unlink(2) where rename(2) would take the place of a staging file.
+            guard link(from, to) == 0 || errno == EEXIST else {
+                if errno == ENOENT { return false }
+                throw StorageError("link", errno)
             }
+            try FileSystem.remove(from)
+            try FileSystem.syncFolder(String(to[..<(to.lastIndex(of: "/") ?? to.endIndex)]))
+            return true
         }
     }
 }

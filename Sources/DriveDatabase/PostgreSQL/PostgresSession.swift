@@ -12,6 +12,12 @@ final class PostgresSession: SQLSession {
         self.idleLimit = idleLimit
     }
 
+    let hooks = CommitHooks()
+
+    func afterCommit(_ work: @escaping @Sendable () -> Void) {
+        hooks.add(work)
+    }
+
     @discardableResult
     func execute(_ sql: String, _ arguments: [SQLValue]) throws(DatabaseError) -> Int {
         try run(sql, arguments).changedRows

@@ -80,7 +80,9 @@ final class PostgresWorker {
         if connection.isLost || connection.isInFailedTransaction, let failure = session.failure {
             return rolledBack(connection, failure, orThrow: failure.databaseError)
         }
-        return committed(mode, connection, result)
+        let outcome = committed(mode, connection, result)
+        if mode == .write, case .done = outcome { session.hooks.run() }
+        return outcome
     }
 
     private func rolledBack<Result>(

@@ -137,7 +137,7 @@ final class GroupCommitWriter: Sendable {
         for (index, job) in jobs.enumerated() {
             if index > 0, ContinuousClock.now - start > Self.maximumTime { return index }
             try session.execute("SAVEPOINT job")
-            if !job.run(session) {
+            if !job.run(on: connection) {
                 // FULL, IOERR, NOMEM and BUSY may have rolled back all of it, not one savepoint.
                 guard connection.isInsideTransaction else {
                     throw DatabaseError(.ioFailure, "SQLite rolled the whole transaction back")
@@ -152,7 +152,7 @@ final class GroupCommitWriter: Sendable {
 
 private protocol GroupJob: Sendable {
     /// Runs the closure and keeps its result; false where it threw.
-    func run(_ session: any SQLSession) -> Bool
+    func run(on connection: GRDB.Database) -> Bool
     /// Hands the kept result to the caller, or the group's failure.
     func finish(_ failure: DatabaseError?)
 }
@@ -163,6 +163,7 @@ private final class Job<Result: Sendable>: GroupJob, @unchecked Sendable {
     private let body: @Sendable (any SQLSession) throws -> Result
     private let continuation: CheckedContinuation<Result, any Error>
     private var outcome: Swift.Result<Result, any Error>?
+    private let hooks = CommitHooks()
 
     init(
         body: @escaping @Sendable (any SQLSession) throws -> Result, continuation: CheckedContinuation<Result, any Error>
@@ -171,8 +172,8 @@ private final class Job<Result: Sendable>: GroupJob, @unchecked Sendable {
         self.continuation = continuation
     }
 
-    func run(_ session: any SQLSession) -> Bool {
-        let result = Swift.Result { try body(session) }
+    func run(on connection: GRDB.Database) -> Bool {
+        let result = Swift.Result { try body(SQLiteSession(connection, hooks: hooks)) }
         outcome = result
         if case .failure = result { return false }
         return true
@@ -182,6 +183,7 @@ private final class Job<Result: Sendable>: GroupJob, @unchecked Sendable {
         if let failure {
             continuation.resume(throwing: failure)
         } else {
+            if case .success? = outcome { hooks.run() }
             continuation.resume(with: outcome ?? .failure(DatabaseError(.unavailable, "the write did not run")))
         }
     }

@@ -26,7 +26,7 @@ public final class SQLiteDatabase: Database {
         configuration.prepareDatabase { connection in
             try connection.execute(
                 sql: """
-                    PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;
+                    PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;
                     PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;
                     """)
         }
@@ -35,6 +35,13 @@ public final class SQLiteDatabase: Database {
         }
         do {
             pool = try DatabasePool(path: path, configuration: configuration)
+            // The pool sets NORMAL while it turns WAL on; only FULL flushes the log at every commit.
+            try pool.writeWithoutTransaction { connection in
+                try connection.execute(sql: "PRAGMA synchronous = FULL")
+                guard try Int.fetchOne(connection, sql: "PRAGMA synchronous") == 2 else {
+                    throw DatabaseError(.statement, "SQLite does not keep synchronous=FULL")
+                }
+            }
         } catch let error as GRDB.DatabaseError {
             throw DatabaseError(error)
         }
@@ -46,10 +53,18 @@ public final class SQLiteDatabase: Database {
     public func read<Result: Sendable>(
         _ body: @escaping @Sendable (any SQLSession) throws -> Result
     ) async throws -> Result {
-        do {
-            return try await pool.read { connection in try body(SQLiteSession(connection)) }
-        } catch let error as GRDB.DatabaseError {
-            throw DatabaseError(error)
+        // Not GRDB's async `read`, which ends with its task: clean-up after a broken request reads too.
+        try await withCheckedThrowingContinuation { continuation in
+            pool.asyncRead { connection in
+                continuation.resume(
+                    with: Swift.Result {
+                        do {
+                            return try body(SQLiteSession(try connection.get()))
+                        } catch let error as GRDB.DatabaseError {
+                            throw DatabaseError(error)
+                        }
+                    })
+            }
         }
     }
 

@@ -6,9 +6,16 @@ import Synchronization
 /// GRDB as the runner of our SQL. Lives inside one closure on GRDB's queue.
 struct SQLiteSession: SQLSession {
     private let connection: GRDB.Database
+    private let hooks: CommitHooks?
 
-    init(_ connection: GRDB.Database) {
+    /// - Parameter hooks: nil where nothing is committed.
+    init(_ connection: GRDB.Database, hooks: CommitHooks? = nil) {
         self.connection = connection
+        self.hooks = hooks
+    }
+
+    func afterCommit(_ work: @escaping @Sendable () -> Void) {
+        hooks?.add(work)
     }
 
     var dialect: SQLDialect { .sqlite }

@@ -62,9 +62,9 @@ extension AccountDirectory {
         }
     }
 
-    /// Sets how many bytes the account may store; nil: the instance's default.
+    /// Sets how many bytes the account may store; nil: the instance's default, -1: no limit.
     package func setQuota(_ bytes: Int64?, account id: UUID, by actor: AuditActor) async throws(DriveError) -> Account {
-        guard bytes ?? 0 >= 0 else { throw DriveError(.invalidRequest, "A quota is not negative.") }
+        guard bytes ?? 0 >= -1 else { throw DriveError(.invalidRequest, "A quota is a number of bytes, or -1 for no limit.") }
         let details: [String: JSONValue] = ["quotaBytes": bytes.map { .integer($0) } ?? .null]
         return try await change(id, actor, "account.quota", details) { sql, _ in
             try sql.execute("UPDATE accounts SET quota_bytes = $1 WHERE id = $2", [.integer(bytes), .uuid(id)])

@@ -1,4 +1,5 @@
 import DriveDatabase
+import DriveEvents
 import DriveModel
 import Foundation
 import Logging
@@ -58,28 +59,16 @@ package struct AuditRecord: Sendable, Hashable {
     package var entry: AuditEntry
 }
 
-/// The entries of one transaction: rows at once, log lines after the commit.
-package struct AuditTrail {
-    private let surroundings: Surroundings
-    fileprivate var records: [AuditRecord] = []
+/// Where the entries of one transaction go.
+package struct AuditAppender: Sendable {
+    fileprivate let surroundings: Surroundings
+    fileprivate let logger: Logger
 
-    fileprivate init(surroundings: Surroundings) {
-        self.surroundings = surroundings
-    }
-
-    /// Writes the entry's row in the transaction of the change it tells of.
-    package mutating func append(_ entry: AuditEntry, in sql: any SQLSession) throws {
-        let record = AuditRecord(id: surroundings.newIdentifier(), at: surroundings.now(), entry: entry)
-        try sql.execute(
-            """
-            INSERT INTO audit_log (id, at, account_id, action, object_type, object_id, address, request_id, details)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-            """,
-            [
-                .text(record.id), .timestamp(record.at), .uuid(entry.accountId), .text(entry.action), .text(entry.objectType),
-                .text(entry.objectId), .text(entry.address), .text(entry.requestId), try .encoded(entry.details),
-            ])
-        records.append(record)
+    /// Writes the entry's row in the transaction of the change it tells of, and its log line once that is durable.
+    package func append(_ entry: AuditEntry, in sql: any SQLSession) throws {
+        try AuditTrail.append(
+            entry.action, on: entry.objectType, id: entry.objectId, account: entry.accountId, address: entry.address,
+            requestId: entry.requestId, details: entry.details, surroundings: surroundings, logger: logger, in: sql)
     }
 }
 
@@ -88,26 +77,20 @@ package struct AuditLog: Sendable {
     private let surroundings: Surroundings
     private let logger: Logger
 
-    package init(surroundings: Surroundings = .system, logger: Logger = Logger(label: "Drive.Audit")) {
+    package init(surroundings: Surroundings = .system, logger: Logger = AuditTrail.logger) {
         self.surroundings = surroundings
         self.logger = logger
     }
 
-    /// Runs `body` in a transaction and logs the entries it appended after the commit.
+    /// Runs `body` in a transaction to which it may append entries.
     ///
     /// Throws `DriveError`s of `body` as they are, and those of the database as a caller of the API meets them.
     package func write<Result: Sendable>(
-        to database: any Database, _ body: @escaping @Sendable (any SQLSession, inout AuditTrail) throws -> Result
+        to database: any Database, _ body: @escaping @Sendable (any SQLSession, AuditAppender) throws -> Result
     ) async throws(DriveError) -> Result {
-        let surroundings = surroundings
+        let appender = AuditAppender(surroundings: surroundings, logger: logger)
         do {
-            let (result, records) = try await database.write { sql in
-                var trail = AuditTrail(surroundings: surroundings)
-                let result = try body(sql, &trail)
-                return (result, trail.records)
-            }
-            for record in records { log(record) }
-            return result
+            return try await database.write { sql in try body(sql, appender) }
         } catch {
             throw DriveError(database: error)
         }
@@ -116,26 +99,6 @@ package struct AuditLog: Sendable {
     /// Writes an entry in a transaction of its own.
     package func record(_ entry: AuditEntry, in database: any Database) async throws(DriveError) {
         try await write(to: database) { sql, trail in try trail.append(entry, in: sql) }
-    }
-
-    /// Writes the entry's row in a transaction of the caller, who gives the record to `log` after the commit.
-    @discardableResult
-    package func append(_ entry: AuditEntry, in sql: any SQLSession) throws -> AuditRecord? {
-        var trail = AuditTrail(surroundings: surroundings)
-        try trail.append(entry, in: sql)
-        return trail.records.first
-    }
-
-    /// Writes the log line of an entry whose transaction was committed.
-    package func log(_ record: AuditRecord) {
-        let entry = record.entry
-        var metadata: Logger.Metadata = ["audit_id": "\(record.id)", "action": "\(entry.action)", "object_type": "\(entry.objectType)"]
-        metadata["object_id"] = entry.objectId.map { "\($0)" }
-        metadata["account_id"] = entry.accountId.map { "\($0.uuidString.lowercased())" }
-        metadata["address"] = entry.address.map { "\($0)" }
-        metadata["request_id"] = entry.requestId.map { "\($0)" }
-        if !entry.details.isEmpty, let details = try? DriveJSON.text(entry.details) { metadata["details"] = "\(details)" }
-        logger.info("audit", metadata: metadata)
     }
 
     /// The entries on record, the newest first.

@@ -32,9 +32,23 @@ package enum DriveApplication {
             let services = try await services(configuration, administration: administration, storage: opened, fetcher: fetcher, logger: logger)
             let recovered = try await services.housekeeping.recover()
             if recovered != .nothing { logger.notice("settled what an earlier stop left", metadata: ["report": "\(recovered)"]) }
-            let firstToken = try await FirstAccount.prepare(administration, configuration: configuration)
-            try await serviceGroup(services, configuration: configuration, logger: logger) { address in ready(address, firstToken) }.run()
+            let running = try serviceGroup(services, configuration: configuration, logger: logger) { address in
+                // After the port is ours: a token made before a start that fails would be lost.
+                do {
+                    ready(address, try await FirstAccount.prepare(administration, configuration: configuration))
+                } catch {
+                    logger.error("the first account could not be made; use `drive token create`", metadata: ["error": "\(error)"])
+                    ready(address, nil)
+                }
+            }
+            try await running.run()
             outcome = .success(())
+        } catch let error as IOError {
+            let reason = String(cString: strerror(error.errnoCode))
+            outcome = .failure(
+                DriveError(
+                    .invalidRequest,
+                    "cannot listen on \(configuration.server.host), port \(configuration.server.port): \(reason); choose another with --port"))
         } catch {
             outcome = .failure(error)
         }
@@ -62,7 +76,7 @@ package enum DriveApplication {
     }
 
     private static func serviceGroup(
-        _ services: Services, configuration: DriveConfiguration, logger: Logger, ready: @escaping @Sendable (String) -> Void
+        _ services: Services, configuration: DriveConfiguration, logger: Logger, ready: @escaping @Sendable (String) async -> Void
     ) throws -> ServiceGroup {
         let policy = configuration.connectionPolicy
         let registry = ConnectionRegistry()
@@ -78,14 +92,15 @@ package enum DriveApplication {
             configuration: ApplicationConfiguration(address: .hostname(host, port: configuration.server.port), serverName: nil),
             onServerRunning: { channel in
                 let port = channel.localAddress?.port ?? configuration.server.port
-                ready("\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(port)")
+                await ready("\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(port)")
             },
             logger: logger)
         var parts: [any Service] = [HousekeepingService(services: services), application]
         if tls != nil, let port = configuration.tls.redirectPort {
             parts.append(
                 Application(
-                    responder: HTTPSRedirect(port: configuration.server.port), server: .drive(policy: policy, registry: registry),
+                    responder: HTTPSRedirect(
+                        port: configuration.server.port, host: configuration.server.publicURL.flatMap { URLComponents(string: $0)?.host }), server: .drive(policy: policy, registry: registry),
                     configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: nil), logger: logger))
         }
         return ServiceGroup(

@@ -20,7 +20,11 @@ package struct AdministrationContext: Sendable {
         _ configuration: DriveConfiguration, faults: Faults = .none, logger: Logger
     ) async throws -> AdministrationContext {
         let folder = configuration.dataFolder
-        try FileSystem.makeFolder(folder)
+        do {
+            try FileSystem.makeFolder(folder)
+        } catch {
+            throw DriveError(.invalidRequest, "the data folder \(folder) cannot be made: \(error)")
+        }
         let signingKey = try SigningKey.loadOrCreate(dataFolder: folder)
         _ = try MasterKey.load(base64: configuration.access.masterKey, file: configuration.access.masterKeyFile, dataFolder: folder)
         let database: any Database
@@ -73,8 +77,11 @@ package struct StorageContext: Sendable {
             await io.close()
             throw error
         }
+        var settings = configuration.uploadSettings
+        // Half of the descriptors are for connections, the database and downloads.
+        settings.maximumOpenSessions = max(16, min(4096, FileDescriptorLimit.raise() / 2))
         let uploads = UploadService(
-            database: administration.database, pools: pools, io: io, settings: configuration.uploadSettings,
+            database: administration.database, pools: pools, io: io, settings: settings,
             surroundings: administration.surroundings, faults: faults, logger: Logger(label: "Drive.Storage.Uploads"))
         return StorageContext(io: io, pools: pools, uploads: uploads)
     }
@@ -100,6 +107,7 @@ extension DriveConfiguration {
         settings.maximumDirectSize = uploads.directLimit
         settings.maximumOpenPerAccount = Int64(uploads.maxOpenPerAccount)
         settings.staleAfter = uploads.staleThreshold
+        settings.maximumAge = uploads.defaultExpiry
         settings.cacheDuration = uploads.cacheDuration
         settings.sessionLifetime = uploads.sessionLifetime
         settings.stallTime = uploads.claimStall

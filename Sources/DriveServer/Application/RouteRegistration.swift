@@ -35,9 +35,9 @@ enum RouteRegistration {
     private static func admit(
         _ request: Request, to route: Route, parameters: Parameters, origin: ClientOrigin, services: Services
     ) async throws -> Identity? {
-        guard route.access != .open else { return nil }
         let address = AddressKey("\(origin.address)")
         try allow(services.limiter.check(address: address), rule: "address")
+        guard route.access != .open else { return nil }
         try allow(services.limiter.checkSignIn(address: address), rule: "failedSignIns")
         guard let token = bearer(request) else {
             throw DriveError(.unauthenticated, "Send a token in the header Authorization: Bearer ….", details: ["rule": "authorization"])

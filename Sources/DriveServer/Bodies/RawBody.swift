@@ -8,19 +8,21 @@ import NIOCore
 /// The request's body as it is: `application/octet-stream`.
 struct RawBody: ChunkBody {
     private var iterator: RequestBody.AsyncIterator
-    let expectedDigests: [ExpectedDigest]
+    private let digests: [ExpectedDigest]
     let mayExpectSHA256: Bool
 
     /// Throws `INVALID_REQUEST` for a malformed `Content-Digest`.
     init(_ request: Request) throws(DriveError) {
         iterator = request.body.makeAsyncIterator()
-        expectedDigests = try Self.digests(request.headers)
-        mayExpectSHA256 = expectedDigests.contains { if case .sha256 = $0 { true } else { false } }
+        digests = try Self.digests(request.headers)
+        mayExpectSHA256 = digests.contains { if case .sha256 = $0 { true } else { false } }
     }
 
     mutating func next() async throws -> ByteBuffer? {
         try await iterator.next()
     }
+
+    func expectedDigests() -> [ExpectedDigest] { digests }
 
     static func digests(_ headers: HTTPFields) throws(DriveError) -> [ExpectedDigest] {
         guard let text = headers[Fields.contentDigest] else { return [] }
@@ -38,6 +40,7 @@ struct RawBody: ChunkBody {
 struct MultipartBody: ChunkBody {
     /// Bytes of one field that is not the file.
     static let maximumFieldBytes = 4096
+    static let leadingFields: Set<String> = ["fileName", "contentType", "poolId", "bundleId", "expiredAt", "hash"]
 
     private var iterator: RequestBody.AsyncIterator
     private var parser: MultipartParser
@@ -98,6 +101,11 @@ struct MultipartBody: ChunkBody {
         while phase == .after {
             switch try await event() {
             case .partBegan(let headers):
+                // A field that decides where the file goes must be known before its bytes are read.
+                if Self.leadingFields.contains(headers.name) {
+                    throw DriveError(
+                        .invalidMultipart, "The form field \(headers.name) must stand before the file part.", details: ["rule": .string(headers.name)])
+                }
                 guard headers.fileName == nil else {
                     throw DriveError(.invalidMultipart, "The form has more than one file part; send one.", details: ["rule": "filePart"])
                 }
@@ -133,9 +141,14 @@ struct MultipartBody: ChunkBody {
         field = nil
     }
 
-    var expectedDigests: [ExpectedDigest] {
-        guard let text = fields["checksum"], let digest = try? ContentDigest.parse(checksum: text) else { return headerDigests }
-        return headerDigests + [digest]
+    func expectedDigests() throws -> [ExpectedDigest] {
+        guard let text = fields["checksum"], !text.isEmpty else { return headerDigests }
+        do {
+            return headerDigests + [try ContentDigest.parse(checksum: text)]
+        } catch {
+            throw DriveError(
+                .invalidRequest, "The form field checksum must be a SHA-256 in 64 hex digits or a CRC-32C in 8.", details: ["rule": "checksum"])
+        }
     }
 
     // A SHA-256 that follows the file cannot be computed on the way; the chunk is then read back, from the page cache.

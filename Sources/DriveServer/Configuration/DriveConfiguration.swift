@@ -28,11 +28,6 @@ package struct DriveConfiguration: Sendable, Equatable {
 
     package init() {}
 
-    /// The staging folder in use: the set one, or `staging` in the data folder.
-    package var stagingPath: String {
-        storage.uploadsPath ?? DriveConfiguration.path("staging", in: dataFolder)
-    }
-
     /// `name` in `folder`, with one slash between.
     static func path(_ name: String, in folder: String) -> String {
         folder.hasSuffix("/") ? folder + name : folder + "/" + name
@@ -60,7 +55,7 @@ extension DriveConfiguration {
 
     /// Where bytes are put, and when unreferenced ones go.
     package struct Storage: Sendable, Equatable {
-        /// The staging folder as set; see ``DriveConfiguration/stagingPath``.
+        /// The staging folder for the pools on its file system; nil: `staging` inside each pool's folder.
         package var uploadsPath: String?
         /// The pool used where an upload names none; nil: the first pool.
         package var preferredRemote: UUID?

@@ -1,3 +1,4 @@
+import Foundation
 extension SettingsTable {
     private static let timeout: ClosedRange<Duration> = .milliseconds(100)...(.seconds(86_400))
 
@@ -14,7 +15,7 @@ extension SettingsTable {
         Setting(
             \.access.masterKey, "access.masterKey", "DRIVE_MASTER_KEY",
             .optional(
-                .secret(.matching("at least 32 characters", reason: "is too short") { $0.utf8.count >= 32 }),
+                .secret(.matching("32 bytes as base64", reason: "is no base64 of 32 bytes") { Data(base64Encoded: $0)?.count == 32 }),
                 shown: "generated in the data folder"),
             secret: true, "The key that seals stored secrets; the same for all instances.")
         Setting(

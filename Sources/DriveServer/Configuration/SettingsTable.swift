@@ -60,8 +60,8 @@ package enum SettingsTable {
             "The most connections to the database.")
         Setting(
             \.storage.uploadsPath, "storage.uploadsPath", "STORAGE_UPLOADS_PATH",
-            .optional(.text("a path"), shown: "`staging` in the data folder"),
-            "The staging folder of unfinished uploads; it must be on the file system of the pool.")
+            .optional(.text("a path"), shown: "`staging` in each pool's folder"),
+            "The staging folder of unfinished uploads, for every pool on its file system; the default pool must be one of them.")
         Setting(
             \.storage.preferredRemote, "storage.preferredRemote", "STORAGE_PREFERRED_REMOTE",
             .optional(.uuid, shown: "the first pool"), "The pool of uploads that name none.")

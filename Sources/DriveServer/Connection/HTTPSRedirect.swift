@@ -7,9 +7,6 @@ import Hummingbird
 package struct HTTPSRedirect: HTTPResponder {
     package typealias Context = BasicRequestContext
 
-    /// The value of `Strict-Transport-Security` on answers over TLS (RFC 6797): one year, this host alone.
-    package static let strictTransportSecurity = "max-age=31536000"
-
     private let port: Int
     private let host: String?
 

@@ -42,7 +42,7 @@ enum HealthRoutes {
         do {
             let time = try await ping(call)
             let waiting = try await services.database.read { sql in
-                try sql.first("SELECT COUNT(*) AS total FROM tasks WHERE status = 'Pending'")?.int("total") ?? 0
+                try sql.first("SELECT COUNT(*) AS total FROM tasks WHERE status = 'Pending' AND rank IS NOT NULL")?.int("total") ?? 0
             }
             queues["pendingTasks"] = waiting
             return try call.reply(

@@ -108,8 +108,8 @@ public final class BundleService: Sendable {
         guard !name.isEmpty, name.utf8.count <= 255, !name.unicodeScalars.contains(where: { $0.value < 32 || $0.value == 127 }) else {
             throw DriveError(.invalidRequest, "A bundle's name has 1 to 255 bytes and no control characters.", details: ["rule": "name"])
         }
-        guard (description?.utf8.count ?? 0) <= 4096 else {
-            throw DriveError(.invalidRequest, "A bundle's description has at most 4096 bytes.", details: ["rule": "description"])
+        guard (description?.utf8.count ?? 0) <= 4096, description?.unicodeScalars.contains("\0") != true else {
+            throw DriveError(.invalidRequest, "A bundle's description has at most 4096 bytes, and no NUL.", details: ["rule": "description"])
         }
     }
 }

@@ -3,12 +3,15 @@ import DriveEvents
 import DriveModel
 import DriveStorage
 import Foundation
+import Logging
 
 /// Files after their upload: look-up, list, rename, metadata, delete. Every query goes through the owner.
 public final class FileService: Sendable {
     let database: any Database
     let pools: PoolDirectory
     let surroundings: Surroundings
+
+    private let logger = Logger(label: "Drive.Storage.Files")
 
     public init(database: any Database, pools: PoolDirectory, surroundings: Surroundings = .system) {
         self.database = database
@@ -46,6 +49,8 @@ public final class FileService: Sendable {
             guard try content.size() == file.size else { throw StorageError("fstat", 5) }
             return (file, content)
         } catch let error as StorageError {
+            logger.error("a blob cannot be opened", metadata: ["file": "\(id)", "path": "\(path)", "error": "\(error)"])
+            guard error.isMissing || error.call == "fstat" else { throw error.asDriveError }
             throw DriveError(
                 .blobDamaged, "The stored bytes of this file cannot be read whole; the operator's log has the reason.",
                 details: ["fileId": .string(id), "reason": .string(error.call)])
@@ -76,6 +81,9 @@ public final class FileService: Sendable {
         if let meta, meta.utf8.count > Self.maximumMetaBytes {
             throw DriveError(
                 .invalidRequest, "userMeta has at most \(Self.maximumMetaBytes) bytes as JSON.", details: ["rule": "userMeta"])
+        }
+        if let meta, meta.contains("\\u0000") {
+            throw DriveError(.invalidRequest, "userMeta must not hold the character U+0000.", details: ["rule": "userMeta"])
         }
         let surroundings = surroundings
         let now = surroundings.now()
@@ -136,7 +144,7 @@ public final class FileService: Sendable {
 
     public struct ListQuery: Sendable {
         public enum Sort: String, Sendable, CaseIterable {
-            case name, size, createdAt = "createdat", updatedAt = "updatedat"
+            case name, size, createdAt, updatedAt
 
             var column: String {
                 switch self {
@@ -161,6 +169,9 @@ public final class FileService: Sendable {
 
     public func list(_ query: ListQuery, account: UUID) async throws -> Page<CloudFile> {
         let now = surroundings.now()
+        if query.search?.unicodeScalars.contains("\0") == true {
+            throw DriveError(.invalidRequest, "query must not hold the character U+0000.", details: ["rule": "query"])
+        }
         return try await database.read { sql in
             var condition = "account_id = $1 AND (expired_at IS NULL OR expired_at > $2)"
             var arguments: [SQLValue] = [.uuid(account), .timestamp(now)]

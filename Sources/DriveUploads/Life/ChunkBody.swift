@@ -5,8 +5,8 @@ import NIOCore
 public protocol ChunkBody {
     /// The next bytes; nil at the end. Throws `DriveError` where the wrapping is broken.
     mutating func next() async throws -> ByteBuffer?
-    /// Digests the sender promised; complete only after the end.
-    var expectedDigests: [ExpectedDigest] { get }
+    /// Digests the sender promised; complete only after the end. Throws `INVALID_REQUEST` for one that cannot be read.
+    func expectedDigests() throws -> [ExpectedDigest]
     /// Whether a SHA-256 of these bytes alone may be asked for, so that it must be computed on the way.
     var mayExpectSHA256: Bool { get }
 }
@@ -15,7 +15,6 @@ public protocol ChunkBody {
 struct PieceReader<Body: ChunkBody> {
     var body: Body
     let size: Int
-    private var carried: ByteBuffer?
     private var ended = false
 
     init(_ body: Body, size: Int) {
@@ -23,8 +22,9 @@ struct PieceReader<Body: ChunkBody> {
         self.size = size
     }
 
-    /// The next buffers, together at least `size` bytes unless the body ends; empty at the end.
-    mutating func next() async throws -> (buffers: [ByteBuffer], count: Int) {
+    /// The next buffers, together at least `size` bytes unless the body ends; empty at the end. `heard` is told of every
+    /// buffer, so that a slow sender is not taken for a silent one.
+    mutating func next(heard: () -> Void = {}) async throws -> (buffers: [ByteBuffer], count: Int) {
         var buffers: [ByteBuffer] = []
         var count = 0
         while !ended, count < size {
@@ -33,6 +33,7 @@ struct PieceReader<Body: ChunkBody> {
                 break
             }
             if buffer.readableBytes == 0 { continue }
+            heard()
             count += buffer.readableBytes
             buffers.append(buffer)
         }

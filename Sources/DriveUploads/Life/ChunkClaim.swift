@@ -13,10 +13,15 @@ final class ChunkClaim: Sendable {
     let id: UInt64
     private let state = Mutex(State())
 
-    init(index: Int, id: UInt64) {
+    /// - Parameter isWaiting: whether the claim begins by waiting for another one's write; `endWrite` ends that. Who takes
+    ///   this claim away meanwhile waits for both.
+    init(index: Int, id: UInt64, isWaiting: Bool) {
         self.index = index
         self.id = id
+        state.withLock { $0.isWriting = isWaiting }
     }
+
+    var isRevoked: Bool { state.withLock { $0.isRevoked } }
 
     /// Marks a write as under way; false where the right was taken away.
     func beginWrite() -> Bool {

@@ -34,6 +34,8 @@ public struct ChunkLedger<Instant: InstantProtocol & Sendable>: Sendable where I
     private struct Claim: Sendable {
         let id: ClaimID
         var lastByte: Instant
+        /// Its row is being written: nobody takes the place any more, however long that lasts.
+        var isCommitting = false
     }
 
     public let plan: ChunkPlan
@@ -43,6 +45,8 @@ public struct ChunkLedger<Instant: InstantProtocol & Sendable>: Sendable where I
     private var received: [UInt64]
     private var claims: [Int: Claim] = [:]
     private var lastClaim: ClaimID = 0
+    /// The chunk that is being given up.
+    private var replacing: Int?
     private let stallTime: Duration
 
     /// - Parameter stallTime: how long a sender may be silent before another takes its place.
@@ -73,6 +77,8 @@ public struct ChunkLedger<Instant: InstantProtocol & Sendable>: Sendable where I
         if isReceived(index) { return .alreadyUploaded }
         guard phase == .open else { return .closed }
         let holder = claims[index]
+        if replacing != nil { return .wait(until: now.advanced(by: stallTime)) }
+        if let holder, holder.isCommitting { return .wait(until: now.advanced(by: stallTime)) }
         if let holder, now < holder.lastByte.advanced(by: stallTime) {
             return .wait(until: holder.lastByte.advanced(by: stallTime))
         }
@@ -86,9 +92,11 @@ public struct ChunkLedger<Instant: InstantProtocol & Sendable>: Sendable where I
         if claims[index]?.id == claim { claims[index]?.lastByte = now }
     }
 
-    /// Whether the claim still holds.
-    public func holds(_ index: Int, claim: ClaimID) -> Bool {
-        claims[index]?.id == claim
+    /// Marks that all bytes came and the row is being written. False where the claim was lost before.
+    public mutating func commit(_ index: Int, claim: ClaimID) -> Bool {
+        guard claims[index]?.id == claim else { return false }
+        claims[index]?.isCommitting = true
+        return true
     }
 
     /// Ends a claim; with `accepted` the chunk is kept from now on. False where the claim was lost before.
@@ -100,17 +108,26 @@ public struct ChunkLedger<Instant: InstantProtocol & Sendable>: Sendable where I
         return true
     }
 
-    /// Gives a kept chunk up so that it can be sent again. False where a sender is active or nothing is kept.
-    public mutating func discard(_ index: Int) -> Bool {
-        guard phase == .open, claims.isEmpty, index >= 0, index < plan.count, isReceived(index) else { return false }
+    /// Begins to give a kept chunk up so that it can be sent again; until `endDiscarding` nobody gets a claim. False
+    /// where a sender is active or nothing is kept.
+    public mutating func beginDiscarding(_ index: Int) -> Bool {
+        guard phase == .open, replacing == nil, claims.isEmpty, index >= 0, index < plan.count, isReceived(index) else { return false }
+        replacing = index
+        return true
+    }
+
+    /// Ends giving up; with `gone` the chunk is missing from now on.
+    public mutating func endDiscarding(gone: Bool) {
+        guard let index = replacing else { return }
+        replacing = nil
+        guard gone, isReceived(index) else { return }
         received[index >> 6] &= ~(1 << UInt64(index & 63))
         receivedCount -= 1
-        return true
     }
 
     /// Asks to complete; `proceed` stops further chunks until `endCompleting`.
     public mutating func beginCompleting() -> CompleteAction {
-        guard phase == .open else { return .closed }
+        guard phase == .open, replacing == nil else { return .closed }
         guard receivedCount == plan.count else { return .missing((0..<plan.count).filter { !isReceived($0) }) }
         phase = .completing
         return .proceed

@@ -27,7 +27,6 @@ struct Publication: Sendable {
     var contentType: String
     var hash: String
     var pool: Pool
-    var bundleId: UUID?
     var expiredAt: Timestamp?
     var reservedBytes: Int64
     /// Whether the upload's bytes count as open in the pool.
@@ -64,15 +63,20 @@ struct Publication: Sendable {
     }
 
     private func finish(by caller: Caller, surroundings: Surroundings, in sql: any SQLSession) throws -> CloudFile {
-        let charge = pool.policy.charge(for: size)
+        // What was reserved is what is charged, whatever became of the multiplier meanwhile; only a length that was not
+        // known before is charged anew.
+        let charge = preallocated ? reservedBytes : pool.policy.charge(for: size)
+        // The bundle may have gone since the upload began.
+        let bundleId = try sql.first("SELECT bundle_id FROM upload_tasks WHERE task_id = $1", [.text(taskId)])?.optionalUUID("bundle_id")
         let file = CloudFile(
             id: fileId, name: name, size: size, contentType: contentType, hash: hash, poolId: pool.id, bundleId: bundleId, userMeta: [:],
             expiredAt: expiredAt, createdAt: now, updatedAt: now)
         let upload = try sql.execute(
             """
             UPDATE upload_tasks SET status = 1, file_id = $2, hash = $3, file_size = $4, bytes_uploaded = $4, hashed_bytes = $4, hash_state = NULL,
-                last_activity = $5, updated_at = $5 WHERE task_id = $1 AND status = 0
-            """, [.text(taskId), .text(fileId), .text(hash), .integer(size), .timestamp(now)])
+                chunks_uploaded = chunks_count, chunk_size = CASE WHEN chunk_size > $4 THEN $6 ELSE chunk_size END, last_activity = $5, updated_at = $5
+            WHERE task_id = $1 AND status = 0
+            """, [.text(taskId), .text(fileId), .text(hash), .integer(size), .timestamp(now), .integer(max(1, size))])
         let results: [String: JSONValue] = ["fileId": .string(fileId), "fileName": .string(name), "fileSize": .integer(size)]
         let task = try sql.execute(
             """

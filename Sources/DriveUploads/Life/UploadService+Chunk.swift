@@ -17,22 +17,30 @@ extension UploadService {
     public func receiveChunk<Body: ChunkBody>(
         _ index: Int, of taskId: String, body: Body, length: Int64?, replace: Bool = false, by caller: Caller
     ) async throws -> ChunkReply {
-        let session = try await session(taskId, account: caller.accountId)
+        try await withSession(taskId, account: caller.accountId) { session in
+            try await receiveChunk(index, in: session, body: body, length: length, replace: replace)
+        }
+    }
+
+    private func receiveChunk<Body: ChunkBody>(
+        _ index: Int, in session: UploadSession, body: Body, length: Int64?, replace: Bool
+    ) async throws -> ChunkReply {
         let plan = session.record.plan
         if let size = plan.size(of: index), let length, length != size { throw Self.wrongSize(length, expected: size, index: index) }
         if replace { try await discard(index, of: session) }
         let claim = try await session.claim(index, patience: settings.claimPatience)
         do {
             guard let size = plan.size(of: index) else { throw session.closedError() }
-            let digests = try await write(body, size: size, claim: claim, session: session)
-            let reply = try await acknowledge(index, size: size, digests: digests, session: session, claim: claim)
-            guard session.finish(claim, accepted: true, hash: digests.wholeFile) else { throw session.closedError() }
+            let (digests, epoch) = try await write(body, size: size, claim: claim, session: session)
+            let reply = try await acknowledge(index, size: size, digests: digests, epoch: epoch, session: session, claim: claim)
+            guard session.finish(claim, accepted: true, hash: digests.wholeFile.map { ($0, epoch) }) else { throw session.closedError() }
             startFollower(session)
             return reply
         } catch {
             session.finish(claim, accepted: false)
             if let error = error as? StorageError {
-                logger.error("a chunk cannot be written", metadata: ["task": "\(taskId)", "chunk": "\(index)", "error": "\(error)"])
+                logger.error(
+                    "a chunk cannot be written", metadata: ["task": "\(session.record.taskId)", "chunk": "\(index)", "error": "\(error)"])
                 throw error.asDriveError
             }
             throw error
@@ -47,34 +55,35 @@ extension UploadService {
 
     private func write<Body: ChunkBody>(
         _ body: Body, size: Int64, claim: ChunkClaim, session: UploadSession
-    ) async throws -> ChunkDigests {
+    ) async throws -> (ChunkDigests, epoch: UInt64) {
         let offset = session.record.plan.offset(of: claim.index)
         // Bytes at the frontier are hashed as they stream past; others by the follower.
-        let frontier = session.withState { $0.frontier.byteCount == offset && $0.follower == nil ? $0.frontier : nil }
+        let (frontier, epoch) = session.withState { state in
+            (state.frontier.byteCount == offset && state.follower == nil ? state.frontier : nil, state.epoch)
+        }
         var writer = ChunkWriter(
             file: session.file, io: io, start: offset,
             digests: ChunkDigests(wholeFile: frontier, chunk: body.mayExpectSHA256 ? SHA256Stream() : nil))
         var reader = PieceReader(body, size: settings.writePiece)
         while true {
-            let (buffers, count) = try await reader.next()
+            let (buffers, count) = try await reader.next { session.heard(claim) }
             if count == 0 { break }
             guard writer.written + Int64(count) <= size else {
                 throw Self.wrongSize(writer.written + Int64(count), expected: size, index: claim.index)
             }
-            session.heard(claim)
             guard claim.beginWrite() else { throw takenOver(claim, session) }
             defer { claim.endWrite() }
             try await writer.write(buffers)
         }
         guard writer.written == size else { throw Self.wrongSize(writer.written, expected: size, index: claim.index) }
-        let expected = reader.body.expectedDigests
+        let expected = try reader.body.expectedDigests()
         var digests = writer.digests
         if digests.chunk == nil, expected.contains(where: { if case .sha256 = $0 { true } else { false } }) {
             digests.chunk = try await RangeHasher.hash(
                 session.file, range: offset..<offset + size, continuing: SHA256Stream(), io: io) { _, _ in true }
         }
         try Self.check(expected, against: digests, index: claim.index)
-        return digests
+        return (digests, epoch)
     }
 
     private func takenOver(_ claim: ChunkClaim, _ session: UploadSession) -> DriveError {
@@ -102,32 +111,41 @@ extension UploadService {
 
     /// Writes the row that acknowledges a chunk. When this returns the chunk survives a killed process.
     private func acknowledge(
-        _ index: Int, size: Int64, digests: ChunkDigests, session: UploadSession, claim: ChunkClaim
+        _ index: Int, size: Int64, digests: ChunkDigests, epoch: UInt64, session: UploadSession, claim: ChunkClaim
     ) async throws -> ChunkReply {
         let record = session.record
         let now = surroundings.now()
         let checksum = CRC32C.hex(digests.crc32c)
-        let hash = digests.wholeFile ?? session.withState { $0.frontier }
-        // The claim counts as a write until the row is there: cancel and expiry wait for it.
-        guard claim.beginWrite() else { throw takenOver(claim, session) }
+        let hash = session.withState { state in state.epoch == epoch ? digests.wholeFile ?? state.frontier : state.frontier }
+        // From here nobody takes the claim over, and cancel and expiry wait until the row is there or refused.
+        guard session.withState({ $0.ledger.commit(index, claim: claim.id) }), claim.beginWrite() else { throw takenOver(claim, session) }
         defer { claim.endWrite() }
         let (chunks, progress) = try await database.write { sql -> (Int, Double) in
+            // A row that is there already was committed by an attempt whose answer got lost with the database's connection.
+            let known = try sql.execute(
+                "UPDATE upload_chunks SET checksum = $3, uploaded_at = $4 WHERE session_id = $1 AND chunk_index = $2",
+                [.uuid(record.id), .int(index), .text(checksum), .timestamp(now)])
             let row = try sql.first(
                 """
-                UPDATE upload_tasks SET chunks_uploaded = chunks_uploaded + 1, bytes_uploaded = bytes_uploaded + $2, hashed_bytes = $3,
+                UPDATE upload_tasks SET chunks_uploaded = chunks_uploaded + $6, bytes_uploaded = bytes_uploaded + $2, hashed_bytes = $3,
                     hash_state = $4, last_activity = $5, updated_at = $5 WHERE task_id = $1 AND status = 0
                 RETURNING chunks_uploaded, bytes_uploaded
                 """,
-                [.text(record.taskId), .integer(size), .integer(hash.byteCount), .blob(hash.savedState()), .timestamp(now)])
+                [
+                    .text(record.taskId), .integer(known == 0 ? size : 0), .integer(hash.byteCount), .blob(hash.savedState()),
+                    .timestamp(now), .int(known == 0 ? 1 : 0),
+                ])
             let task = try sql.first("SELECT status, sent_progress, sent_at FROM tasks WHERE task_id = $1", [.text(record.taskId)])
             guard let row, let task, try task.text("status") == TaskStatus.inProgress.rawValue else {
                 let status = try task.flatMap { TaskStatus(rawValue: try $0.text("status")) }
                 guard let status else { throw Self.notFound(record.taskId) }
                 throw UploadSession.closedError(status, taskId: record.taskId)
             }
-            try sql.execute(
+            if known == 0 {
+                try sql.execute(
                 "INSERT INTO upload_chunks (session_id, chunk_index, chunk_size, checksum, uploaded_at) VALUES ($1, $2, $3, $4, $5)",
                 [.uuid(record.id), .int(index), .integer(size), .text(checksum), .timestamp(now)])
+            }
             let chunks = try row.int("chunks_uploaded")
             let progress = UploadRecord.progress(bytes: try row.int64("bytes_uploaded"), of: record.plan.fileSize, status: .inProgress)
             var throttle = ProgressThrottle(
@@ -153,24 +171,30 @@ extension UploadService {
     private func discard(_ index: Int, of session: UploadSession) async throws {
         let record = session.record
         guard let size = record.plan.size(of: index), session.withState({ $0.ledger.isReceived(index) }) else { return }
-        let (free, follower) = session.withState { state in (!state.ledger.hasClaims, state.follower) }
-        await follower?.value
-        guard free, session.withState({ $0.ledger.discard(index) }) else {
+        guard session.withState({ $0.ledger.beginDiscarding(index) }) else {
             throw DriveError(.chunkInProgress, "Another chunk is being sent; replace a chunk when none is.", retryAfter: 1)
         }
+        do {
+            try await database.write { sql in
+                let deleted = try sql.execute(
+                    "DELETE FROM upload_chunks WHERE session_id = $1 AND chunk_index = $2", [.uuid(record.id), .int(index)])
+                guard deleted == 1 else { return }
+                try sql.execute(
+                    """
+                    UPDATE upload_tasks SET chunks_uploaded = chunks_uploaded - 1, bytes_uploaded = bytes_uploaded - $2, hashed_bytes = 0,
+                        hash_state = NULL WHERE task_id = $1
+                    """, [.text(record.taskId), .integer(size)])
+            }
+        } catch {
+            session.withState { $0.ledger.endDiscarding(gone: false) }
+            throw error
+        }
+        // One step: no writer and no follower meets the old hash beside the new ledger.
         session.withState { state in
+            state.ledger.endDiscarding(gone: true)
+            state.epoch += 1
             state.frontier = SHA256Stream()
             state.verifiedBytes = 0
-        }
-        try await database.write { sql in
-            let deleted = try sql.execute(
-                "DELETE FROM upload_chunks WHERE session_id = $1 AND chunk_index = $2", [.uuid(record.id), .int(index)])
-            guard deleted == 1 else { return }
-            try sql.execute(
-                """
-                UPDATE upload_tasks SET chunks_uploaded = chunks_uploaded - 1, bytes_uploaded = bytes_uploaded - $2, hashed_bytes = 0,
-                    hash_state = NULL WHERE task_id = $1
-                """, [.text(record.taskId), .integer(size)])
         }
     }
 }

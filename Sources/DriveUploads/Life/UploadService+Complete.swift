@@ -30,18 +30,19 @@ extension UploadService {
     }
 
     private func completeOpen(_ taskId: String, by caller: Caller) async throws -> CompleteOutcome {
-        let session = try await session(taskId, account: caller.accountId)
-        // One completion for all callers; it goes on where a caller's connection breaks.
-        let completion = session.withState { state -> Task<CompleteOutcome, any Error> in
-            if let running = state.completion { return running }
-            let task = Task {
-                defer { session.withState { $0.completion = nil } }
-                return try await self.finish(session, by: caller)
+        try await withSession(taskId, account: caller.accountId) { session in
+            // One completion for all callers; it goes on where a caller's connection breaks.
+            let completion = session.withState { state -> Task<CompleteOutcome, any Error> in
+                if let running = state.completion { return running }
+                let task = Task {
+                    defer { session.withState { $0.completion = nil } }
+                    return try await self.finish(session, by: caller)
+                }
+                state.completion = task
+                return task
             }
-            state.completion = task
-            return task
+            return try await completion.value
         }
-        return try await completion.value
     }
 
     private func finishedFile(_ taskId: String, account: UUID) async throws -> CloudFile? {
@@ -77,7 +78,7 @@ extension UploadService {
         let file = try await publish(session, hash: hash, by: caller)
         succeeded = true
         session.withState { $0.closedAs = .completed }
-        forget(session.record.taskId)
+        forget(session.record.taskId, account: session.record.accountId)
         return .file(file)
     }
 
@@ -86,6 +87,7 @@ extension UploadService {
         let size = session.record.plan.fileSize
         let deadline = ContinuousClock.now + settings.verificationPatience
         while session.withState({ $0.frontier.byteCount }) < size {
+            if session.withState({ $0.closedAs }) != nil { throw session.closedError() }
             if let failure = session.withState({ state -> StorageError? in
                 defer { state.followerFailure = nil }
                 return state.followerFailure
@@ -156,7 +158,7 @@ extension UploadService {
         let publication = Publication(
             fileId: surroundings.newIdentifier(), taskId: record.taskId, accountId: record.accountId, name: record.fileName,
             size: record.plan.fileSize, contentType: record.contentType, hash: hash, pool: try await pools.open(record.poolId).pool,
-            bundleId: record.bundleId, expiredAt: record.expiredAt, reservedBytes: record.reservedBytes, preallocated: true,
+            expiredAt: record.expiredAt, reservedBytes: record.reservedBytes, preallocated: true,
             legacyEvents: record.legacyEvents, now: surroundings.now())
         let path = try await staging { try await session.pool.newBlobPath() }
         let surroundings = surroundings
@@ -167,62 +169,151 @@ extension UploadService {
             return nil
         }
         do {
-            try await io.run { try session.file.sync() }
+            try await flush(session)
         } catch {
-            _ = try? await shared
+            // Somebody's same bytes were in the pool already: then these were not needed.
+            if let file = try? await shared {
+                await removeStaging(of: record, in: session.pool)
+                return file
+            }
             // The kernel may have dropped the pages: these bytes are not trusted any more, and no second flush is tried.
-            logger.error("flushing an upload failed", metadata: ["task": "\(record.taskId)", "error": "\(error)"])
-            try await end(record.taskId, as: .failed, message: "The disk failed while the file was flushed; upload it again.", code: "STORAGE_FAILED", by: caller)
-            throw (error as? StorageError)?.asDriveError ?? error
+            try await end(
+                record.taskId, as: .failed, message: "The disk failed while the file was flushed; upload it again.", code: "STORAGE_FAILED",
+                by: caller)
+            throw error
         }
         if let file = try await shared {
-            await removeStaging(of: record, in: session.pool)
+            if let damaged = try await damagedBlob(hash, size: file.size, pool: record.poolId, store: session.pool) {
+                try await database.write { sql in
+                    try BlobIntent.note(path, pool: record.poolId, task: record.taskId, now: publication.now, in: sql)
+                }
+                try await staging { try await session.pool.publish(staging: record.stagingName, as: path) }
+                try await replace(damaged, by: path, hash: hash, pool: record.poolId)
+            } else {
+                await removeStaging(of: record, in: session.pool)
+            }
             return file
         }
         do {
-            try await session.pool.publish(staging: record.stagingName, as: path)
-        } catch let error as StorageError {
-            // A cancel that came first took the staging file.
-            let status = try await find(record.taskId, account: record.accountId).status
-            if status.isTerminal {
-                await collect(path, pool: record.poolId, store: session.pool)
-                throw UploadSession.closedError(status, taskId: record.taskId)
-            }
-            logger.error("publishing failed", metadata: ["task": "\(record.taskId)", "error": "\(error)"])
-            await unpublish(path, to: record.stagingName, store: session.pool, pool: record.poolId)
-            throw error.asDriveError
-        }
-        do {
+            try await rename(record, to: path, in: session.pool)
             let (file, surplus) = try await database.write { sql in
                 try publication.commit(path: path, by: caller, surroundings: surroundings, in: sql)
             }
-            if surplus { await collect(path, pool: record.poolId, store: session.pool) }
+            if surplus { await settleSurplus(path, hash: hash, size: file.size, pool: record.poolId, store: session.pool) }
             return file
-        } catch let error as DriveError {
-            // Cancel or expiry came first: the bytes are nobody's.
-            await collect(path, pool: record.poolId, store: session.pool)
-            throw error
         } catch {
-            // Not published: the bytes go back to where the next attempt looks for them.
-            await unpublish(path, to: record.stagingName, store: session.pool, pool: record.poolId)
-            throw error
+            return try await settleFailedPublication(of: record, at: path, in: session.pool, after: error)
         }
     }
 
-    /// Undoes a rename whose transaction failed, unless the transaction did take effect.
-    func unpublish(_ path: String, to staging: String, store: LocalPool, pool: UUID) async {
-        do {
-            let published = try await database.read { sql in
-                try sql.first(
-                    "SELECT storage_path FROM file_checksums WHERE pool_id = $1 AND storage_path = $2", [.uuid(pool), .text(path)]) != nil
-            }
-            if published { return }
-            try await store.unpublish(path, to: staging)
-            try await database.write { sql in try BlobIntent.clear(path, pool: pool, in: sql) }
-        } catch {
-            // The intent row stays, and the next start or sweep decides by it.
-            logger.error("a publication could not be undone; its intent stays", metadata: ["path": "\(path)", "error": "\(error)"])
+    /// The path of the pool's blob of this content where its bytes are missing or have another length; nil where all is well.
+    private func damagedBlob(_ hash: String, size: Int64, pool: UUID, store: LocalPool) async throws -> String? {
+        let path = try await database.read { sql in
+            try sql.first("SELECT storage_path FROM file_checksums WHERE checksum = $1 AND pool_id = $2", [.text(hash), .uuid(pool)])?
+                .text("storage_path")
         }
+        guard let path else { return nil }
+        do {
+            return try await store.open(path).size() == size ? nil : path
+        } catch let error as StorageError where error.isMissing {
+            return path
+        }
+    }
+
+    /// Points a blob at fresh bytes; the damaged ones are noted for collection.
+    private func replace(_ damaged: String, by path: String, hash: String, pool: UUID) async throws {
+        logger.error("a damaged blob was replaced by the same content uploaded anew", metadata: ["path": "\(damaged)"])
+        let now = surroundings.now()
+        try await database.write { sql in
+            let changed = try sql.execute(
+                "UPDATE file_checksums SET storage_path = $4 WHERE checksum = $1 AND pool_id = $2 AND storage_path = $3",
+                [.text(hash), .uuid(pool), .text(damaged), .text(path)])
+            guard changed == 1 else { return }
+            try BlobIntent.clear(path, pool: pool, in: sql)
+            try BlobIntent.note(damaged, pool: pool, task: nil, now: now, in: sql)
+        }
+    }
+
+    /// Bytes that were published beside the same content: they go, unless the ones before them are damaged.
+    func settleSurplus(_ path: String, hash: String, size: Int64, pool: UUID, store: LocalPool) async {
+        do {
+            if let damaged = try await damagedBlob(hash, size: size, pool: pool, store: store) {
+                return try await replace(damaged, by: path, hash: hash, pool: pool)
+            }
+        } catch {
+            logger.warning("surplus bytes stay until the next sweep", metadata: ["path": "\(path)", "error": "\(error)"])
+            return
+        }
+        await collect(path, pool: pool, store: store)
+    }
+
+    /// Flushes the staged bytes, once: after a failure nothing is tried with them again.
+    private func flush(_ session: UploadSession) async throws {
+        guard !session.withState({ $0.flushFailed }) else {
+            throw DriveError(.storageFailed, "The disk failed while the file was flushed; upload it again.")
+        }
+        do {
+            try await io.run { try session.file.sync() }
+        } catch {
+            session.withState { $0.flushFailed = true }
+            logger.error("flushing an upload failed", metadata: ["task": "\(session.record.taskId)", "error": "\(error)"])
+            throw (error as? StorageError)?.asDriveError ?? error
+        }
+    }
+
+    private func rename(_ record: UploadRecord, to path: String, in store: LocalPool) async throws {
+        do {
+            try await store.publish(staging: record.stagingName, as: path)
+        } catch let error as StorageError where error.isMissing {
+            // An attempt before this one moved the bytes and could not move them back: look where its intent says.
+            guard try await reclaim(record, store: store) else { throw error }
+            try await store.publish(staging: record.stagingName, as: path)
+        }
+    }
+
+    /// What becomes of the bytes at a blob's path whose publication failed. The answer waits for a commit that may still
+    /// be on its way: it is read under the upload's row lock.
+    private func settleFailedPublication(
+        of record: UploadRecord, at path: String, in store: LocalPool, after error: any Error
+    ) async throws -> CloudFile {
+        let status = try await database.write { sql -> TaskStatus? in
+            let row = try sql.first(
+                "SELECT status FROM upload_tasks WHERE task_id = $1\(sql.dialect.forUpdate)", [.text(record.taskId)])
+            guard try row?.int64("status") != 0 else { return .inProgress }
+            return try UploadRecord.find(record.taskId, account: record.accountId, in: sql)?.status
+        }
+        switch status {
+        case .completed?:
+            if let file = try await finishedFile(record.taskId, account: record.accountId) { return file }
+        case .inProgress?:
+            // The bytes go back to where the next attempt looks for them.
+            logger.error("publishing failed", metadata: ["task": "\(record.taskId)", "error": "\(error)"])
+            _ = try await reclaim(record, store: store)
+        default:
+            // Cancel or expiry came first: the bytes are nobody's.
+            await collect(path, pool: record.poolId, store: store)
+            throw UploadSession.closedError(status ?? .cancelled, taskId: record.taskId)
+        }
+        throw (error as? StorageError)?.asDriveError ?? error
+    }
+
+    /// Moves the bytes of an open upload, which a publication that did not end left at a blob's path, back to staging.
+    /// False where there are none.
+    func reclaim(_ record: UploadRecord, store: LocalPool) async throws -> Bool {
+        let paths = try await database.read { sql in
+            try sql.query(
+                """
+                SELECT i.storage_path FROM blob_intents i WHERE i.task_id = $1 AND i.pool_id = $2 AND NOT EXISTS
+                (SELECT 1 FROM file_checksums b WHERE b.pool_id = i.pool_id AND b.storage_path = i.storage_path)
+                """, [.text(record.taskId), .uuid(record.poolId)]
+            ).map { try $0.text("storage_path") }
+        }
+        var found = false
+        for path in paths {
+            if try await store.unpublish(path, to: record.stagingName) { found = true }
+            try await database.write { sql in try BlobIntent.clear(path, pool: record.poolId, in: sql) }
+        }
+        return found
     }
 
     /// Removes bytes that no row points to, then the intent that names them.

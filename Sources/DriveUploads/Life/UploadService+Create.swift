@@ -56,6 +56,10 @@ extension UploadService {
             expiredAt: request.expiredAt ?? opened.pool.policy.defaultExpirySeconds.map { now + .seconds($0) },
             legacyEvents: request.legacyUploadEvents ?? settings.legacyUploadEvents, face: UploadFace.chunks, bootId: bootId, now: now,
             sessionExpiresAt: now + settings.sessionLifetime)
+        let room = settings
+        try await database.read { sql in
+            try QuotaLedger.expectRoom(for: draft.charge, account: caller.accountId, settings: room, in: sql)
+        }
         let file = try await staging { try await opened.store.createStaging(draft.taskId, size: plan.fileSize, keepSize: false) }
         let created = CreatedUpload(
             existing: nil, taskId: draft.taskId, chunkSize: plan.chunkSize, chunksCount: plan.count,

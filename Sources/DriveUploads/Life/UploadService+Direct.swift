@@ -30,6 +30,12 @@ public struct DirectUploadRequest: Codable, Hashable, Sendable {
     }
 }
 
+private struct DirectFingerprint: Encodable {
+    var request: DirectUploadRequest
+    var length: Int64?
+    var digests: [String]
+}
+
 extension UploadService {
     /// Takes a small file in one request.
     ///
@@ -39,7 +45,9 @@ extension UploadService {
     public func uploadDirectly<Body: ChunkBody>(
         _ request: DirectUploadRequest, body: Body, length: Int64?, idempotencyKey: String?, by caller: Caller
     ) async throws -> CloudFile {
-        let fingerprint = try Self.fingerprint(of: request)
+        // What is known of the bytes before they are read: the same key with other bytes is another request.
+        let fingerprintDigests = (try? body.expectedDigests())?.map { "\($0)" } ?? []
+        let fingerprint = try Self.fingerprint(of: DirectFingerprint(request: request, length: length, digests: fingerprintDigests))
         if let key = idempotencyKey, let file = try await Idempotency.answer(key, operation: "direct", fingerprint: fingerprint, account: caller.accountId, as: CloudFile.self, database: database) {
             return file
         }
@@ -74,7 +82,8 @@ extension UploadService {
                 draft, body: body, limit: limit, expectedHash: hash, path: path, store: opened.store,
                 idempotency: idempotencyKey.map { ($0, fingerprint) }, by: caller)
         } catch {
-            await abandon(draft, path: path, store: opened.store, by: caller)
+            // In a task of its own: the request's is cancelled where its connection broke.
+            await Task { await abandon(draft, path: path, store: opened.store, by: caller) }.value
             if let key = idempotencyKey, case .uniqueViolation? = (error as? DatabaseError)?.kind,
                 let file = try await Idempotency.answer(key, operation: "direct", fingerprint: fingerprint, account: caller.accountId, as: CloudFile.self, database: database)
             {
@@ -117,7 +126,7 @@ extension UploadService {
         let whole = writer.digests.wholeFile ?? SHA256Stream()
         var digests = writer.digests
         digests.chunk = whole
-        try Self.check(reader.body.expectedDigests, against: digests, index: nil)
+        try Self.check(try reader.body.expectedDigests(), against: digests, index: nil)
         let hash = whole.hexDigest()
         if let expectedHash, expectedHash != hash {
             throw DriveError(
@@ -128,7 +137,7 @@ extension UploadService {
         try await store.publish(staging: draft.taskId, as: path)
         let publication = Publication(
             fileId: surroundings.newIdentifier(), taskId: draft.taskId, accountId: caller.accountId, name: draft.fileName, size: size,
-            contentType: draft.contentType, hash: hash, pool: draft.pool, bundleId: draft.bundleId, expiredAt: draft.expiredAt,
+            contentType: draft.contentType, hash: hash, pool: draft.pool, expiredAt: draft.expiredAt,
             reservedBytes: draft.charge, preallocated: false, legacyEvents: draft.legacyEvents, now: surroundings.now())
         let surroundings = surroundings
         let (published, surplus) = try await database.write { sql in
@@ -140,7 +149,7 @@ extension UploadService {
             }
             return result
         }
-        if surplus { await collect(path, pool: draft.pool.id, store: store) }
+        if surplus { await settleSurplus(path, hash: hash, size: size, pool: draft.pool.id, store: store) }
         return published
     }
 

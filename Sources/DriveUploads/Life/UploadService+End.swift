@@ -51,12 +51,12 @@ extension UploadService {
             return record
         }
         guard let record else { return false }
-        let open = sessions.withLock { sessions -> UploadSession? in
-            if case .open(let session) = sessions[taskId] { return session }
-            return nil
+        switch sessions.withLock({ $0[SessionKey(taskId: taskId, account: caller.accountId)] }) {
+        case .open(let session)?: await session.close(as: status)
+        case .loading(let task)?: await (try? task.value)?.close(as: status)
+        case nil: break
         }
-        await open?.close(as: status)
-        forget(taskId)
+        forget(taskId, account: caller.accountId)
         do {
             try await pools.open(record.poolId).store.removeStaging(record.stagingName)
         } catch {
@@ -77,7 +77,10 @@ extension UploadService {
                 """, [.text(taskId), .uuid(caller.accountId), .timestamp(until), .timestamp(now)])
         }
         let record = try await find(taskId, account: caller.accountId)
-        guard changed == 1 else { throw UploadSession.closedError(record.status, taskId: taskId) }
+        guard changed == 1 else {
+            guard record.status == .completed else { throw UploadSession.closedError(record.status, taskId: taskId) }
+            throw DriveError(.taskClosed, "The upload is complete; there is no session to extend.", details: ["taskId": .string(taskId)])
+        }
         return record
     }
 }

@@ -19,7 +19,7 @@ public struct Page<Item: Sendable>: Sendable {
 /// How an upload list is filtered, sorted and cut.
 public struct UploadListQuery: Sendable {
     public enum Sort: String, Sendable, CaseIterable {
-        case fileName = "filename", fileSize = "filesize", createdAt = "createdat", updatedAt = "updatedat", lastActivity = "lastactivity"
+        case fileName = "filename", fileSize = "filesize", createdAt, updatedAt, lastActivity
 
         var column: String {
             switch self {
@@ -88,7 +88,7 @@ extension UploadService {
 
     public func progress(_ taskId: String, account: UUID) async throws -> UploadProgress {
         let record = try await find(taskId, account: account)
-        let verified = open(taskId)?.withState { $0.verifiedBytes } ?? record.hashedBytes
+        let verified = open(taskId, account)?.withState { $0.verifiedBytes } ?? record.hashedBytes
         return UploadProgress(
             taskId: taskId, status: record.status, progress: record.progress, chunksUploaded: record.chunksUploaded,
             chunksTotal: record.plan.count, bytesUploaded: record.bytesUploaded, bytesTotal: record.plan.fileSize,
@@ -100,13 +100,14 @@ extension UploadService {
         let record = try await find(taskId, account: account)
         if record.status == .completed { return (record, Array(0..<record.plan.count)) }
         if record.status.isTerminal { throw UploadSession.closedError(record.status, taskId: taskId) }
-        let session = try await session(taskId, account: account)
-        return (record, session.withState { $0.ledger.receivedIndexes })
+        return try await withSession(taskId, account: account) { session in
+            (record, session.withState { $0.ledger.receivedIndexes })
+        }
     }
 
     public func details(_ taskId: String, account: UUID) async throws -> UploadDetails {
         let record = try await find(taskId, account: account)
-        let speed = open(taskId)?.withState { $0.speed.bytesPerSecond(at: .now) } ?? 0
+        let speed = open(taskId, account)?.withState { $0.speed.bytesPerSecond(at: .now) } ?? 0
         let remaining = Double(record.plan.fileSize - record.bytesUploaded)
         let bundleId = record.bundleId
         let bundle = try await database.read { sql in
@@ -164,9 +165,9 @@ extension UploadService {
         }
     }
 
-    private func open(_ taskId: String) -> UploadSession? {
+    private func open(_ taskId: String, _ account: UUID) -> UploadSession? {
         sessions.withLock { sessions in
-            if case .open(let session) = sessions[taskId] { return session }
+            if case .open(let session) = sessions[SessionKey(taskId: taskId, account: account)] { return session }
             return nil
         }
     }

@@ -19,7 +19,13 @@ public final class UploadService: Sendable {
     let faults: Faults
     let logger: Logger
     let bootId: String
-    let sessions = Mutex<[String: SessionEntry]>([:])
+    let sessions = Mutex<[SessionKey: SessionEntry]>([:])
+
+    /// The account is part of the key, so that nobody's look-up stands in another's way.
+    struct SessionKey: Hashable {
+        var taskId: String
+        var account: UUID
+    }
 
     enum SessionEntry {
         case loading(Task<UploadSession, any Error>)
@@ -45,33 +51,45 @@ public final class UploadService: Sendable {
 
     // MARK: Sessions
 
-    /// The open upload; loads it where this process does not have it. Throws `TASK_NOT_FOUND` also for another's.
-    func session(_ taskId: String, account: UUID) async throws -> UploadSession {
+    /// Runs `body` with the open upload, loading it where this process does not have it. While it runs, nothing evicts
+    /// the upload. Throws `TASK_NOT_FOUND` also for another's.
+    func withSession<Result>(
+        _ taskId: String, account: UUID, _ body: (UploadSession) async throws -> Result
+    ) async throws -> Result {
+        let session = try await session(taskId, account: account)
+        defer { session.withState { $0.users -= 1 } }
+        return try await body(session)
+    }
+
+    private func session(_ taskId: String, account: UUID) async throws -> UploadSession {
+        let key = SessionKey(taskId: taskId, account: account)
         let entry: SessionEntry = sessions.withLock { sessions in
-            if let entry = sessions[taskId] { return entry }
+            if let entry = sessions[key] {
+                if case .open(let session) = entry { session.beginUse() }
+                return entry
+            }
             let entry = SessionEntry.loading(Task { try await self.load(taskId, account: account) })
-            sessions[taskId] = entry
+            sessions[key] = entry
             return entry
         }
-        let session: UploadSession
-        switch entry {
-        case .open(let open): session = open
-        case .loading(let task):
-            do {
-                session = try await task.value
-                sessions.withLock { sessions in
-                    if case .loading = sessions[taskId] { sessions[taskId] = .open(session) }
-                }
-            } catch {
-                sessions.withLock { sessions in
-                    if case .loading(let current) = sessions[taskId], current == task { sessions[taskId] = nil }
-                }
-                throw error
-            }
+        guard case .loading(let task) = entry else {
+            guard case .open(let session) = entry else { throw Self.notFound(taskId) }
+            return session
         }
-        guard session.record.accountId == account else { throw Self.notFound(taskId) }
-        session.withState { $0.lastUse = .now }
-        return session
+        do {
+            let session = try await task.value
+            sessions.withLock { sessions in
+                session.beginUse()
+                if case .loading(let current) = sessions[key], current == task { sessions[key] = .open(session) }
+            }
+            evictBeyondLimit()
+            return session
+        } catch {
+            sessions.withLock { sessions in
+                if case .loading(let current) = sessions[key], current == task { sessions[key] = nil }
+            }
+            throw error
+        }
     }
 
     static func notFound(_ taskId: String) -> DriveError {
@@ -79,11 +97,28 @@ public final class UploadService: Sendable {
     }
 
     func keep(_ session: UploadSession) {
-        sessions.withLock { $0[session.record.taskId] = .open(session) }
+        let key = SessionKey(taskId: session.record.taskId, account: session.record.accountId)
+        sessions.withLock { $0[key] = .open(session) }
+        evictBeyondLimit()
     }
 
-    func forget(_ taskId: String) {
-        sessions.withLock { $0[taskId] = nil }
+    func forget(_ taskId: String, account: UUID) {
+        sessions.withLock { $0[SessionKey(taskId: taskId, account: account)] = nil }
+    }
+
+    /// Each open upload holds a file descriptor: beyond the limit the longest unused ones are closed, and open again
+    /// from their rows.
+    private func evictBeyondLimit() {
+        sessions.withLock { sessions in
+            guard sessions.count > settings.maximumOpenSessions else { return }
+            let idle = sessions.compactMap { key, entry -> (SessionKey, ContinuousClock.Instant)? in
+                guard case .open(let session) = entry, session.isIdle else { return nil }
+                return (key, session.withState { $0.lastUse })
+            }
+            // Some more than needed, so that the next ones do not look again.
+            let excess = sessions.count - settings.maximumOpenSessions * 7 / 8
+            for (key, _) in idle.sorted(by: { $0.1 < $1.1 }).prefix(excess) { sessions[key] = nil }
+        }
     }
 
     /// Opens an upload from its rows. After another boot, or where the file is gone, only chunks whose bytes match
@@ -100,6 +135,9 @@ public final class UploadService: Sendable {
         }
         let opened = try await pools.open(record.poolId)
         var file = try await opened.store.openStaging(record.stagingName)
+        if file == nil, try await reclaim(record, store: opened.store) {
+            file = try await opened.store.openStaging(record.stagingName)
+        }
         var kept = chunks
         if file == nil || record.bootId != bootId {
             if let file {
@@ -178,33 +216,30 @@ public final class UploadService: Sendable {
     func startFollower(_ session: UploadSession) {
         session.withState { state in
             guard state.follower == nil, state.followerFailure == nil, Self.nextRange(state) != nil else { return }
-            state.follower = Task { [io, logger] in
-                while let (range, hash) = session.withState({ state -> (Range<Int64>, SHA256Stream)? in
-                    guard let range = Self.nextRange(state) else {
-                        // Ended under the lock: a chunk accepted from now on starts a new follower.
-                        state.follower = nil
-                        return nil
-                    }
-                    return (range, state.frontier)
-                }) {
-                    do {
-                        let result = try await RangeHasher.hash(session.file, range: range, continuing: hash, io: io) { position, _ in
-                            session.withState { state in
-                                state.verifiedBytes = position
-                                return state.closedAs == nil
-                            }
-                        }
-                        session.withState { state in
-                            if let result { state.advance(to: result) } else { state.followerFailure = StorageError("cancelled", 0) }
-                        }
-                        if result == nil { break }
-                    } catch {
-                        logger.error("a staged file cannot be read", metadata: ["task": "\(session.record.taskId)", "error": "\(error)"])
-                        session.withState { $0.followerFailure = error as? StorageError ?? StorageError("pread", 5) }
-                        break
+            state.follower = Task { await self.follow(session) }
+        }
+    }
+
+    private func follow(_ session: UploadSession) async {
+        // Ends under the lock, so that a chunk accepted after the last look starts a new follower.
+        while let (range, hash, epoch) = session.withState({ state -> (Range<Int64>, SHA256Stream, UInt64)? in
+            guard state.closedAs == nil, state.followerFailure == nil, let range = Self.nextRange(state) else {
+                state.follower = nil
+                return nil
+            }
+            return (range, state.frontier, state.epoch)
+        }) {
+            do {
+                let result = try await RangeHasher.hash(session.file, range: range, continuing: hash, io: io) { position, _ in
+                    session.withState { state in
+                        state.verifiedBytes = position
+                        return state.closedAs == nil && state.epoch == epoch
                     }
                 }
-                session.withState { $0.follower = nil }
+                if let result { session.withState { $0.advance(to: result, epoch: epoch) } }
+            } catch {
+                logger.error("a staged file cannot be read", metadata: ["task": "\(session.record.taskId)", "error": "\(error)"])
+                session.withState { $0.followerFailure = error as? StorageError ?? StorageError("pread", 5) }
             }
         }
     }

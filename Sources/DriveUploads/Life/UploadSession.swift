@@ -25,15 +25,18 @@ final class UploadSession: Sendable {
         var changes: UInt64 = 0
         var completion: Task<CompleteOutcome, any Error>?
         var speed = SpeedWindow()
-        var throttle: ProgressThrottle
         var lastUse: ContinuousClock.Instant
         var users = 0
         /// Why nothing is taken any more.
         var closedAs: TaskStatus?
+        /// A flush of the file failed: its pages may be gone, and no later flush proves anything.
+        var flushFailed = false
+        /// Counts chunks given up: a hash that was begun before is over bytes that are not all kept.
+        var epoch: UInt64 = 0
 
         /// Every hash over kept chunks from the start is right; the longest one is kept.
-        mutating func advance(to hash: SHA256Stream) {
-            guard hash.byteCount > frontier.byteCount else { return }
+        mutating func advance(to hash: SHA256Stream, epoch begun: UInt64) {
+            guard begun == epoch, hash.byteCount > frontier.byteCount else { return }
             frontier = hash
             verifiedBytes = max(verifiedBytes, hash.byteCount)
         }
@@ -53,12 +56,25 @@ final class UploadSession: Sendable {
         state = Mutex(
             State(
                 ledger: Ledger(plan: record.plan, received: received, stallTime: stallTime), frontier: frontier,
-                verifiedBytes: frontier.byteCount,
-                throttle: ProgressThrottle(sentProgress: record.sentProgress, sentAt: record.sentAt), lastUse: .now))
+                verifiedBytes: frontier.byteCount, lastUse: .now))
     }
 
     func withState<Result: Sendable>(_ body: (inout sending State) throws -> sending Result) rethrows -> sending Result {
         try state.withLock(body)
+    }
+
+    // MARK: Use
+
+    func beginUse() {
+        withState { state in
+            state.users += 1
+            state.lastUse = .now
+        }
+    }
+
+    /// Whether nobody works with it, so that it may be closed.
+    var isIdle: Bool {
+        withState { $0.users == 0 && !$0.ledger.hasClaims && $0.completion == nil && $0.follower == nil }
     }
 
     // MARK: Claims
@@ -68,16 +84,21 @@ final class UploadSession: Sendable {
         let deadline = ContinuousClock.now + patience
         while true {
             let now = ContinuousClock.now
-            let (action, replaced, changes): (Ledger.ClaimAction, ChunkClaim?, UInt64) = withState { state in
+            let (action, claim, replaced, changes): (Ledger.ClaimAction, ChunkClaim?, ChunkClaim?, UInt64) = withState { state in
                 let action = state.ledger.claim(index, now: now)
-                guard case .granted(let id, let old) = action else { return (action, nil, state.changes) }
-                state.claims[id] = ChunkClaim(index: index, id: id)
-                return (action, old.flatMap { state.claims.removeValue(forKey: $0) }, state.changes)
+                guard case .granted(let id, let old) = action else { return (action, nil, nil, state.changes) }
+                let replaced = old.flatMap { state.claims.removeValue(forKey: $0) }
+                let claim = ChunkClaim(index: index, id: id, isWaiting: replaced != nil)
+                state.claims[id] = claim
+                return (action, claim, replaced, state.changes)
             }
             switch action {
-            case .granted(let id, _):
-                await replaced?.revoke()
-                guard let claim = withState({ $0.claims[id] }) else { throw closedError() }
+            case .granted:
+                guard let claim else { throw closedError() }
+                if let replaced {
+                    await replaced.revoke()
+                    claim.endWrite()
+                }
                 return claim
             case .alreadyUploaded:
                 throw DriveError(
@@ -107,12 +128,12 @@ final class UploadSession: Sendable {
     /// Ends a claim and wakes who waits; `hash` is the whole file's up to the chunk's end, where it was computed on the
     /// way. False where the claim was lost before.
     @discardableResult
-    func finish(_ claim: ChunkClaim, accepted: Bool, hash: SHA256Stream? = nil) -> Bool {
+    func finish(_ claim: ChunkClaim, accepted: Bool, hash: (stream: SHA256Stream, epoch: UInt64)? = nil) -> Bool {
         let (held, waiters) = withState { state in
             let held = state.ledger.finish(claim.index, claim: claim.id, accepted: accepted)
             state.claims[claim.id] = nil
             state.changes += 1
-            if accepted, held, let hash { state.advance(to: hash) }
+            if accepted, held, let hash { state.advance(to: hash.stream, epoch: hash.epoch) }
             if accepted, held { state.speed.add(record.plan.size(of: claim.index) ?? 0, at: .now) }
             defer { state.waiters = [:] }
             return (held, Array(state.waiters.values))

@@ -7,8 +7,12 @@ public struct UploadSettings: Sendable {
     public var maximumOpenPerAccount: Int64 = 1000
     /// An upload without a sign of life for this long is expired.
     public var staleAfter: Duration = .seconds(24 * 3600)
+    /// How long an upload may stay unfinished, whatever its activity.
+    public var maximumAge: Duration = .seconds(7 * 24 * 3600)
     /// How long an idle upload stays open in memory.
     public var cacheDuration: Duration = .seconds(30 * 60)
+    /// Uploads open in memory at most, each with a file descriptor; idle ones beyond it are closed.
+    public var maximumOpenSessions = 2000
     public var sessionLifetime: Duration = .seconds(24 * 3600)
     /// How long a silent sender keeps its chunk against another.
     public var stallTime: Duration = .seconds(3)
@@ -19,6 +23,7 @@ public struct UploadSettings: Sendable {
     public var blobGracePeriod: Duration = .seconds(3600)
     public var idempotencyLifetime: Duration = .seconds(24 * 3600)
     public var taskRetention: Duration = .seconds(30 * 24 * 3600)
+    public var auditRetention: Duration = .seconds(400 * 24 * 3600)
     public var eventRetention: Duration = .seconds(7 * 24 * 3600)
     /// nil: no limit.
     public var defaultQuota: Int64? = 100 << 30

@@ -29,18 +29,33 @@ public final class Housekeeping: Sendable {
     private let uploads: UploadService
     private let surroundings: Surroundings
     private let logger: Logger
+    private let steady: @Sendable () -> ContinuousClock.Instant
+    /// The start, by both clocks.
+    private let start: (wall: Timestamp, steady: ContinuousClock.Instant)
+    /// Staging files that had no upload at the last sweep.
+    private let suspects = Mutex<Set<String>>([])
 
-    public init(uploads: UploadService, logger: Logger) {
+    /// - Parameter steady: a clock that nobody sets, to tell a jump of the wall clock from time that passed.
+    public init(uploads: UploadService, logger: Logger, steady: @escaping @Sendable () -> ContinuousClock.Instant = { .now }) {
         self.uploads = uploads
         self.surroundings = uploads.surroundings
         self.logger = logger
+        self.steady = steady
+        start = (uploads.surroundings.now(), steady())
+    }
+
+    /// The time of day, but never further ahead than the time that passed since the start allows: a wall clock that
+    /// jumps forward expires nothing. One that jumps back delays.
+    private func now() -> Timestamp {
+        min(surroundings.now(), start.wall + (steady() - start.steady) + .seconds(300))
     }
 
     /// Before the first request: what a crash left is settled. The process owns its pools' folders by then.
     public func recover() async throws -> SweepReport {
         var report = SweepReport()
-        report.settledIntents = try await settleIntents(olderThan: surroundings.now())
         try await endBrokenDirectUploads()
+        try await reclaimUnpublished()
+        report.settledIntents = try await settleIntents()
         report.removedStaging = try await removeOrphanedStaging()
         return report
     }
@@ -52,7 +67,8 @@ public final class Housekeeping: Sendable {
         await step("expired bundles") { report.expiredBundles = try await self.expireBundles() }
         await step("expired files") { report.expiredFiles = try await self.expireFiles() }
         await step("blob collection") { report.collectedBlobs = try await self.collectBlobs() }
-        await step("intents") { report.settledIntents = try await self.settleIntents(olderThan: self.surroundings.now() - .seconds(3600)) }
+        await step("intents") { report.settledIntents = try await self.settleIntents() }
+        await step("orphaned staging") { report.removedStaging = try await self.removeStagingOrphanedTwice() }
         await step("old rows") { report.prunedRows = try await self.pruneRows() }
         report.closedSessions = uploads.closeIdleSessions()
         return report
@@ -69,16 +85,18 @@ public final class Housekeeping: Sendable {
     // MARK: Expiry
 
     private func expireUploads() async throws -> Int {
-        let now = surroundings.now()
+        let now = now()
         let cutoff = now - uploads.settings.staleAfter
+        let oldest = now - uploads.settings.maximumAge
         var ended = 0
         while true {
             let stale = try await uploads.database.read { sql in
                 try sql.query(
                     """
                     SELECT task_id, account_id FROM upload_tasks
-                    WHERE status = 0 AND (last_activity < $1 OR (expired_at IS NOT NULL AND expired_at < $2)) ORDER BY last_activity LIMIT $3
-                    """, [.timestamp(cutoff), .timestamp(now), .int(Self.batch)]
+                    WHERE status = 0 AND (last_activity < $1 OR created_at < $4 OR (expired_at IS NOT NULL AND expired_at < $2))
+                    ORDER BY last_activity LIMIT $3
+                    """, [.timestamp(cutoff), .timestamp(now), .int(Self.batch), .timestamp(oldest)]
                 ).map { (try $0.text("task_id"), try $0.uuid("account_id")) }
             }
             for (taskId, account) in stale {
@@ -91,7 +109,7 @@ public final class Housekeeping: Sendable {
     }
 
     private func expireFiles() async throws -> Int {
-        let now = surroundings.now()
+        let now = now()
         let surroundings = surroundings
         var removed = 0
         while true {
@@ -114,7 +132,7 @@ public final class Housekeeping: Sendable {
 
     /// An expired bundle goes with its files: that is what its expiry is for.
     private func expireBundles() async throws -> Int {
-        let now = surroundings.now()
+        let now = now()
         let surroundings = surroundings
         return try await uploads.database.write { sql in
             let rows = try sql.query(
@@ -133,7 +151,7 @@ public final class Housekeeping: Sendable {
 
     /// Takes blobs without a file out of the table, noting their paths, then removes their bytes.
     private func collectBlobs() async throws -> Int {
-        let now = surroundings.now()
+        let now = now()
         let cutoff = now - uploads.settings.blobGracePeriod
         var collected = 0
         while true {
@@ -159,14 +177,16 @@ public final class Housekeeping: Sendable {
         }
     }
 
-    /// Intents whose writer is gone: where the path became a blob only the note goes, else the bytes go too.
-    private func settleIntents(olderThan cutoff: Timestamp) async throws -> Int {
+    /// Intents whose upload has ended: where the path became a blob only the note goes, else the bytes go too. An ended
+    /// upload never publishes later, so what this look sees stays true; those of open uploads are theirs.
+    private func settleIntents() async throws -> Int {
         let intents = try await uploads.database.read { sql in
             try sql.query(
                 """
                 SELECT i.pool_id, i.storage_path, b.checksum FROM blob_intents i
-                LEFT JOIN file_checksums b ON b.pool_id = i.pool_id AND b.storage_path = i.storage_path WHERE i.created_at < $1
-                """, [.timestamp(cutoff)]
+                LEFT JOIN file_checksums b ON b.pool_id = i.pool_id AND b.storage_path = i.storage_path
+                WHERE NOT EXISTS (SELECT 1 FROM upload_tasks u WHERE u.task_id = i.task_id AND u.status = 0)
+                """
             ).map { (pool: try $0.uuid("pool_id"), path: try $0.text("storage_path"), published: try $0.optionalText("checksum") != nil) }
         }
         for intent in intents {
@@ -193,48 +213,109 @@ public final class Housekeeping: Sendable {
         }
     }
 
+    /// Bytes of open uploads that were moved to a blob's path by a publication that did not end go back to staging.
+    private func reclaimUnpublished() async throws {
+        let records = try await uploads.database.read { sql in
+            try sql.query(
+                """
+                SELECT \(UploadRecord.columns) FROM \(UploadRecord.tables) WHERE u.status = 0 AND u.face <> $1
+                AND EXISTS (SELECT 1 FROM blob_intents i WHERE i.task_id = u.task_id)
+                """, [.text(UploadFace.direct)]
+            ).map(UploadRecord.init(row:))
+        }
+        for record in records { _ = try await uploads.reclaim(record, store: try await uploads.pools.open(record.poolId).store) }
+    }
+
     /// Staging files without a live upload, as a crash between the file and its rows leaves them.
     private func removeOrphanedStaging() async throws -> Int {
+        var removed = 0
+        for (store, name) in try await orphanedStaging() {
+            try await store.removeStaging(name)
+            removed += 1
+        }
+        return removed
+    }
+
+    /// While uploads come and go a file may be older than its row: only what had none at two sweeps running goes.
+    private func removeStagingOrphanedTwice() async throws -> Int {
+        let orphans = try await orphanedStaging()
+        let before = suspects.withLock { suspects in
+            defer { suspects = Set(orphans.map(\.name)) }
+            return suspects
+        }
+        var removed = 0
+        for (store, name) in orphans where before.contains(name) {
+            try await store.removeStaging(name)
+            removed += 1
+        }
+        return removed
+    }
+
+    private func orphanedStaging() async throws -> [(store: LocalPool, name: String)] {
+        var files: [(store: LocalPool, name: String)] = []
+        for pool in try await uploads.pools.list() {
+            let store = try await uploads.pools.open(pool.id).store
+            files += try await store.listStaging().map { (store, $0) }
+        }
+        // The rows are read after the files: an upload that began in between has its row by now.
         let live = try await uploads.database.read { sql in
             Set(try sql.query("SELECT staging_path FROM upload_tasks WHERE status = 0").map { try $0.text("staging_path") })
         }
-        var removed = 0
-        for pool in try await uploads.pools.list() {
-            let store = try await uploads.pools.open(pool.id).store
-            for name in try await store.listStaging() where !live.contains(name) {
-                try await store.removeStaging(name)
-                removed += 1
-            }
-        }
-        return removed
+        return files.filter { !live.contains($0.name) }
     }
 
     // MARK: Old rows
 
     private func pruneRows() async throws -> Int {
-        let now = surroundings.now()
+        let now = now()
         let settings = uploads.settings
-        var pruned = try await uploads.database.write { sql -> Int in
-            var count = try sql.execute(
-                "DELETE FROM idempotency_keys WHERE created_at < $1", [.timestamp(now - settings.idempotencyLifetime)])
-            count += try sql.execute(
+        var pruned = try await uploads.database.write { sql in
+            try sql.execute("DELETE FROM idempotency_keys WHERE created_at < $1", [.timestamp(now - settings.idempotencyLifetime)])
+        }
+        pruned += try await repeating(1000) { sql, limit in
+            try sql.execute(
+                "DELETE FROM audit_log WHERE id IN (SELECT id FROM audit_log WHERE at < $1 ORDER BY at LIMIT $2)",
+                [.timestamp(now - settings.auditRetention), .int(limit)])
+        }
+        pruned += try await repeating(1000) { sql, limit in
+            try EventOutbox.prune(before: now - settings.eventRetention, limit: limit, in: sql)
+        }
+        // Chunks of ended uploads; driven from the chunks, so that ended uploads without any are not looked at.
+        pruned += try await repeating(20) { sql, limit in
+            let ended = try sql.query(
                 """
-                DELETE FROM upload_chunks WHERE session_id IN
-                (SELECT u.id FROM upload_tasks u WHERE u.status <> 0 AND u.updated_at < $1 AND u.chunks_uploaded > 0
-                 AND EXISTS (SELECT 1 FROM upload_chunks c WHERE c.session_id = u.id) LIMIT 50)
-                """, [.timestamp(now)])
-            return count
+                SELECT DISTINCT c.session_id FROM upload_chunks c JOIN upload_tasks u ON u.id = c.session_id
+                WHERE u.status <> 0 LIMIT $1
+                """, [.int(limit)])
+            for row in ended { try sql.execute("DELETE FROM upload_chunks WHERE session_id = $1", [.uuid(try row.uuid("session_id"))]) }
+            return ended.count
         }
-        pruned += try await uploads.database.write { sql in
-            try EventOutbox.prune(before: now - settings.eventRetention, limit: 10_000, in: sql)
-        }
-        pruned += try await uploads.database.write { sql in
-            let old = "SELECT task_id FROM tasks WHERE completed_at IS NOT NULL AND completed_at < $1 ORDER BY completed_at LIMIT 2000"
-            let cutoff: [SQLValue] = [.timestamp(now - settings.taskRetention)]
-            try sql.execute("DELETE FROM upload_tasks WHERE task_id IN (\(old))", cutoff)
-            return try sql.execute("DELETE FROM tasks WHERE task_id IN (\(old))", cutoff)
+        pruned += try await repeating(500) { sql, limit in
+            let old = try sql.query(
+                "SELECT id, task_id FROM tasks WHERE completed_at IS NOT NULL AND completed_at < $1 ORDER BY completed_at LIMIT $2",
+                [.timestamp(now - settings.taskRetention), .int(limit)])
+            for row in old {
+                let task: [SQLValue] = [.text(try row.text("task_id"))]
+                try sql.execute(
+                    "DELETE FROM upload_chunks WHERE session_id IN (SELECT id FROM upload_tasks WHERE task_id = $1)", task)
+                try sql.execute("DELETE FROM upload_tasks WHERE task_id = $1", task)
+                try sql.execute("DELETE FROM tasks WHERE task_id = $1", task)
+            }
+            return old.count
         }
         return pruned
+    }
+
+    /// Repeats a step in transactions of at most `limit` rows until one finds fewer.
+    private func repeating(
+        _ limit: Int, _ step: @escaping @Sendable (any SQLSession, Int) throws -> Int
+    ) async throws -> Int {
+        var total = 0
+        while true {
+            let count = try await uploads.database.write { sql in try step(sql, limit) }
+            total += count
+            if count < limit { return total }
+        }
     }
 }
 
@@ -245,9 +326,9 @@ extension UploadService {
         return sessions.withLock { sessions in
             let idle = sessions.filter { entry in
                 guard case .open(let session) = entry.value else { return false }
-                return session.withState { !$0.ledger.hasClaims && $0.completion == nil && $0.follower == nil && $0.lastUse < cutoff }
+                return session.isIdle && session.withState { $0.lastUse } < cutoff
             }
-            for id in idle.keys { sessions[id] = nil }
+            for key in idle.keys { sessions[key] = nil }
             return idle.count
         }
     }

@@ -93,14 +93,18 @@ public struct InvariantChecker: Sendable {
                 SELECT b.checksum, b.pool_id, b.reference_count, (SELECT COUNT(*) FROM files f WHERE f.hash = b.checksum AND f.pool_id = b.pool_id) AS files
                 FROM file_checksums b
                 WHERE b.reference_count <> (SELECT COUNT(*) FROM files f WHERE f.hash = b.checksum AND f.pool_id = b.pool_id)
+                    OR (b.reference_count = 0 AND b.unreferenced_at IS NULL) OR (b.reference_count <> 0 AND b.unreferenced_at IS NOT NULL)
                 """)
             var findings: [Finding] = []
             for row in wrong {
                 let (checksum, files) = (try row.text("checksum"), try row.int64("files"))
                 if repair {
                     try sql.execute(
-                        "UPDATE file_checksums SET reference_count = $3 WHERE checksum = $1 AND pool_id = $2",
-                        [.text(checksum), .uuid(try row.uuid("pool_id")), .integer(files)])
+                        "UPDATE file_checksums SET reference_count = $3, unreferenced_at = $4 WHERE checksum = $1 AND pool_id = $2",
+                        [
+                            .text(checksum), .uuid(try row.uuid("pool_id")), .integer(files),
+                            .timestamp(files == 0 ? Surroundings.system.now() : nil),
+                        ])
                 }
                 findings.append(
                     Finding(
@@ -121,6 +125,16 @@ public struct InvariantChecker: Sendable {
 
     private func checkUsage(repair: Bool) async throws -> [Finding] {
         try await database.write { sql in
+            // An account with files or uploads has a usage row, else it would have no limit.
+            let unknown = try sql.query(
+                """
+                SELECT DISTINCT x.account_id FROM (SELECT account_id FROM files UNION SELECT account_id FROM upload_tasks WHERE status = 0) x
+                WHERE NOT EXISTS (SELECT 1 FROM account_usage a WHERE a.account_id = x.account_id)
+                """
+            ).map { try $0.uuid("account_id") }
+            if repair {
+                for account in unknown { try sql.execute("INSERT INTO account_usage (account_id) VALUES ($1)", [.uuid(account)]) }
+            }
             let rows = try sql.query(
                 """
                 SELECT a.account_id, a.used_bytes, a.reserved_bytes, a.file_count, a.open_uploads,
@@ -130,7 +144,9 @@ public struct InvariantChecker: Sendable {
                     (SELECT COUNT(*) FROM upload_tasks u WHERE u.account_id = a.account_id AND u.status = 0) AS uploads
                 FROM account_usage a
                 """)
-            var findings: [Finding] = []
+            var findings = unknown.map {
+                Finding(kind: "usage", subject: $0.uuidString.lowercased(), message: "has no usage row", repaired: repair)
+            }
             for row in rows {
                 let pairs = [("used_bytes", "used"), ("reserved_bytes", "reserved"), ("file_count", "files"), ("open_uploads", "uploads")]
                 let wrong = try pairs.filter { try row.int64($0.0) != row.int64($0.1) }

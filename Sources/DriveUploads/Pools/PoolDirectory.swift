@@ -53,17 +53,37 @@ public final class PoolDirectory: Sendable {
     /// Makes the default pool where there is none, and opens the folder of every pool.
     public func start(preferred: UUID?) async throws {
         let now = surroundings.now()
-        let randomID = Self.randomUUID(surroundings)
-        try await database.write { sql in
+        let newId = preferred ?? Self.randomUUID(surroundings)
+        let missing = try await database.write { sql in
             if let preferred, try sql.first("SELECT id FROM pools WHERE id = $1", [.uuid(preferred)]) != nil {
                 try sql.execute("UPDATE pools SET is_default = $1 WHERE is_default = $2", [.bool(false), .bool(true)])
                 try sql.execute("UPDATE pools SET is_default = $1 WHERE id = $2", [.bool(true), .uuid(preferred)])
             }
-            guard try sql.first("SELECT id FROM pools WHERE is_default = $1", [.bool(true)]) == nil else { return }
-            try Self.insert(
-                id: preferred ?? randomID, name: "default", path: "pools/default", isDefault: true, policy: PoolPolicy(), now: now, in: sql)
+            let current = try sql.first("SELECT id FROM pools WHERE is_default = $1", [.bool(true)])?.uuid("id")
+            if let preferred, let current, current != preferred {
+                throw DriveError(
+                    .invalidRequest, "STORAGE_PREFERRED_REMOTE names no pool of this server.", details: ["rule": "STORAGE_PREFERRED_REMOTE"])
+            }
+            return current == nil
+        }
+        if missing {
+            let store = try makeStore(newId, path: "pools/default", isNew: true)
+            try await database.write { sql in
+                try Self.insert(
+                    id: newId, name: "default", path: "pools/default", isDefault: true, policy: PoolPolicy(), now: now, in: sql)
+            }
+            known.withLock { $0.stores[newId] = store }
+            try await refresh(force: true)
         }
         for pool in try await list() { _ = try await open(pool.id) }
+        if let staging, let path = known.withLock({ $0.pools.values.first { $0.pool.isDefault }?.path }) {
+            guard try FileSystem.device(of: staging) == FileSystem.device(of: folder(path)) else {
+                throw DriveError(
+                    .invalidRequest,
+                    "STORAGE_UPLOADS_PATH (\(staging)) lies on another file system than the default pool; publishing is a rename and cannot cross it.",
+                    details: ["rule": "STORAGE_UPLOADS_PATH"])
+            }
+        }
     }
 
     public func list() async throws -> [Pool] {
@@ -80,7 +100,7 @@ public final class PoolDirectory: Sendable {
         }
         guard let found else { throw DriveError(.notFound, "There is no pool with this id.", details: ["rule": "poolId"]) }
         if let store = known.withLock({ $0.stores[found.pool.id] }) { return Opened(pool: found.pool, store: store) }
-        let store = try makeStore(path: found.path)
+        let store = try makeStore(found.pool.id, path: found.path, isNew: false)
         let first = known.withLock { known in
             let first = known.stores[found.pool.id] ?? store
             known.stores[found.pool.id] = first
@@ -95,16 +115,20 @@ public final class PoolDirectory: Sendable {
         let id = Self.randomUUID(surroundings)
         let now = surroundings.now()
         let path = path ?? "pools/\(id.uuidString.lowercased())"
-        let store = try makeStore(path: path)
+        // Before the folder is made; the unique name decides a race.
+        if try await list().contains(where: { $0.name == name }) { throw DriveError(.conflict, "A pool named \(name) exists already.") }
+        let store = try makeStore(id, path: path, isNew: true)
+        // Before the row: who sees the row finds the folder opened.
+        known.withLock { $0.stores[id] = store }
         do {
             try await database.write { sql in
                 try Self.insert(id: id, name: name, path: path, isDefault: false, policy: policy, now: now, in: sql)
             }
         } catch let error as DatabaseError {
+            known.withLock { $0.stores[id] = nil }
             if case .uniqueViolation = error.kind { throw DriveError(.conflict, "A pool named \(name) exists already.") }
             throw error
         }
-        known.withLock { $0.stores[id] = store }
         try await refresh(force: true)
         return Pool(id: id, name: name, kind: "local", isDefault: false, policy: policy, createdAt: now, updatedAt: now)
     }
@@ -114,14 +138,13 @@ public final class PoolDirectory: Sendable {
         try Self.validate(name: name, policy: policy)
         let now = surroundings.now()
         let types = try DriveJSON.text(policy.acceptTypes)
-        let changed: Int
         do {
-            changed = try await database.write { sql in
+            try await database.write { sql in
                 if makeDefault {
                     try sql.execute("UPDATE pools SET is_default = $1 WHERE is_default = $2", [.bool(false), .bool(true)])
                     try sql.execute("UPDATE pools SET is_default = $1 WHERE id = $2", [.bool(true), .uuid(id)])
                 }
-                return try sql.execute(
+                let changed = try sql.execute(
                     """
                     UPDATE pools SET name = $2, accept_types = $3, max_file_size = $4, allow_anonymous = $5, require_role = $6,
                         cost_multiplier = $7, default_expiry_seconds = $8, max_open_bytes = $9, updated_at = $10 WHERE id = $1
@@ -131,30 +154,46 @@ public final class PoolDirectory: Sendable {
                         .text(policy.requireRole), .double(policy.costMultiplier), .integer(policy.defaultExpirySeconds),
                         .integer(policy.maxOpenBytes), .timestamp(now),
                     ])
+                guard changed == 1 else { throw DriveError(.notFound, "There is no pool with this id.") }
             }
         } catch let error as DatabaseError {
             if case .uniqueViolation = error.kind { throw DriveError(.conflict, "A pool named \(name) exists already.") }
             throw error
         }
-        guard changed == 1 else { throw DriveError(.notFound, "There is no pool with this id.") }
         try await refresh(force: true)
         return try await open(id).pool
     }
 
+    private func folder(_ path: String) -> String {
+        path.hasPrefix("/") ? path : dataFolder + "/" + path
+    }
+
     // MARK: Rows
 
-    private func makeStore(path: String) throws -> LocalPool {
-        let root = path.hasPrefix("/") ? path : dataFolder + "/" + path
+    private func makeStore(_ id: UUID, path: String, isNew: Bool) throws -> LocalPool {
+        let root = folder(path)
         do {
-            try FileSystem.makeFolder(root)
+            if isNew { try FileSystem.makeFolder(root) }
             var stagingFolder: String?
             if let staging {
                 try FileSystem.makeFolder(staging)
                 // Publishing is a rename, which never crosses file systems.
-                if try FileSystem.device(of: staging) == FileSystem.device(of: root) { stagingFolder = staging }
+                // A folder of its own for each pool, so that nobody else's files are taken for unfinished uploads.
+                if try FileSystem.device(of: staging) == FileSystem.device(of: root) { stagingFolder = staging + "/" + id.uuidString.lowercased() }
             }
-            return try LocalPool(root: root, staging: stagingFolder, io: io, faults: faults, surroundings: surroundings, exclusive: exclusive)
+            return try LocalPool(
+                root: root, identity: id.uuidString.lowercased(), isNew: isNew, staging: stagingFolder, io: io, faults: faults, surroundings: surroundings, exclusive: exclusive)
         } catch {
+            if error.call == "flock" {
+                throw DriveError(
+                    .poolInUse, "Another drive process owns the pool folder \(root); stop it first, or give this one a data folder of its own.",
+                    details: ["rule": "poolFolder"], retryAfter: 5)
+            }
+            if error.call == "pool" || error.isMissing {
+                throw DriveError(
+                    .storageFailed, "The folder \(root) is not the one of this pool: is its disk mounted?", details: ["rule": "poolFolder"],
+                    retryAfter: 30)
+            }
             logger.error("cannot open the pool's folder", metadata: ["path": "\(root)", "error": "\(error)"])
             throw error.asDriveError
         }
@@ -204,7 +243,7 @@ public final class PoolDirectory: Sendable {
     }
 
     private static func validate(name: String, policy: PoolPolicy) throws(DriveError) {
-        guard !name.isEmpty, name.utf8.count <= 100 else {
+        guard !name.isEmpty, name.utf8.count <= 100, !name.unicodeScalars.contains(where: { $0.value < 32 }) else {
             throw DriveError(.invalidRequest, "A pool's name has 1 to 100 bytes.", details: ["rule": "name"])
         }
         guard policy.costMultiplier.isFinite, (0...1000).contains(policy.costMultiplier) else {
@@ -216,6 +255,9 @@ public final class PoolDirectory: Sendable {
             if let value, value <= 0 || value > 1 << 60 {
                 throw DriveError(.invalidRequest, "\(rule) must be more than 0.", details: ["rule": .string(rule)])
             }
+        }
+        if let expiry = policy.defaultExpirySeconds, expiry > 100 * 366 * 86_400 {
+            throw DriveError(.invalidRequest, "defaultExpirySeconds is at most a hundred years.", details: ["rule": "defaultExpirySeconds"])
         }
         guard policy.acceptTypes.count <= 100, policy.acceptTypes.allSatisfy({ $0.contains("/") && $0.utf8.count <= 128 }) else {
             throw DriveError(.invalidRequest, "acceptTypes are media types such as image/png or image/*.", details: ["rule": "acceptTypes"])

@@ -15,6 +15,22 @@ enum QuotaLedger {
         return min(quota, unlimited)
     }
 
+    /// Whether the bytes would fit now: asked before a disk is made to allocate. `reserve` decides.
+    static func expectRoom(for bytes: Int64, account: UUID, settings: UploadSettings, in sql: any SQLSession) throws {
+        guard let limit = try limit(of: account, default: settings.defaultQuota, in: sql) else { return }
+        let row = try sql.first("SELECT * FROM account_usage WHERE account_id = $1", [.uuid(account)])
+        let (used, reserved) = (try row?.int64("used_bytes") ?? 0, try row?.int64("reserved_bytes") ?? 0)
+        guard used + reserved <= limit - bytes else { throw exceeded(limit, used: used, reserved: reserved, needed: bytes) }
+    }
+
+    private static func exceeded(_ limit: Int64, used: Int64, reserved: Int64, needed: Int64) -> DriveError {
+        DriveError(
+            .quotaExceeded, "The quota of \(limit) bytes has no room for \(needed) more.",
+            details: [
+                "quotaBytes": .integer(limit), "usedBytes": .integer(used), "reservedBytes": .integer(reserved), "neededBytes": .integer(needed),
+            ])
+    }
+
     /// Reserves bytes for one more open upload. Throws `QUOTA_EXCEEDED`, `TOO_MANY_OPEN_UPLOADS`.
     static func reserve(_ bytes: Int64, for account: UUID, settings: UploadSettings, in sql: any SQLSession) throws {
         let limit = try limit(of: account, default: settings.defaultQuota, in: sql) ?? unlimited
@@ -32,11 +48,7 @@ enum QuotaLedger {
                 .tooManyOpenUploads, "The account has \(settings.maximumOpenPerAccount) open uploads; complete or cancel some.",
                 details: ["maximum": .integer(settings.maximumOpenPerAccount)], retryAfter: 60)
         }
-        throw DriveError(
-            .quotaExceeded, "The quota of \(limit) bytes has no room for \(bytes) more.",
-            details: [
-                "quotaBytes": .integer(limit), "usedBytes": .integer(used), "reservedBytes": .integer(reserved), "neededBytes": .integer(bytes),
-            ])
+        throw exceeded(limit, used: used, reserved: reserved, needed: bytes)
     }
 
     /// Ends a reservation; `charged` bytes become used, 0 where the upload came to nothing.

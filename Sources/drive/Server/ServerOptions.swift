@@ -26,9 +26,14 @@ struct ServerOptions: ParsableArguments {
     }
 
     /// Runs a command over the accounts and the database, beside a running server or without one.
-    func administer(_ body: @escaping @Sendable (AdministrationContext) async throws -> Void) async throws {
+    ///
+    /// - Parameter existing: whether the data folder must be there already; a misspelt one is not made.
+    func administer(existing: Bool = true, _ body: @escaping @Sendable (AdministrationContext) async throws -> Void) async throws {
         let configuration = try configuration()
         LogOutput.standardError(configuration.log.quietly).bootstrap()
+        if existing, !FileManager.default.fileExists(atPath: configuration.dataFolder + "/secrets") {
+            throw Failure(.localFile, "\(configuration.dataFolder) is no data folder; name one with --data or DRIVE_DATA").exit()
+        }
         try await Failure.translating {
             let context = try await AdministrationContext.open(configuration, logger: Logger(label: "Drive"))
             do {

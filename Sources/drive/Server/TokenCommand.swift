@@ -44,7 +44,7 @@ struct TokenCommand: AsyncParsableCommand {
             let seconds = try settings.value(ttl, "DRIVE_TTL", expecting: "a time such as 12h or 30d", Quantity.seconds) ?? 30 * 86_400
             let name = settings.text(name, "DRIVE_TOKEN_NAME") ?? "command line"
             let json = json
-            try await options.administer { context in
+            try await options.administer(existing: false) { context in
                 let found = try await context.account(named: account, role: role)
                 let issued = try await context.issuer.issueAccountToken(
                     accountId: found.id, name: name, role: role, lifetime: .seconds(seconds), by: .system)

@@ -169,7 +169,7 @@ import Testing
             }
             #expect(try await directory.setQuota(1 << 40, account: account.id, by: admin).quotaBytes == 1 << 40)
             #expect(try await directory.setQuota(nil, account: account.id, by: admin).quotaBytes == nil)
-            await #expect(throws: DriveError.self) { try await directory.setQuota(-1, account: account.id, by: admin) }
+            await #expect(throws: DriveError.self) { try await directory.setQuota(-2, account: account.id, by: admin) }
             await #expect(throws: DriveError.self) { try await directory.setQuota(1, account: UUID(), by: admin) }
             await #expect(throws: DriveError.self) {
                 try await access.issuer.issueAccountToken(

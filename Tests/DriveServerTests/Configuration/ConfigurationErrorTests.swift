@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import DriveServer
@@ -103,7 +104,7 @@ import Testing
 
     @Test func aMasterKeyHasOneSource() {
         let problems = ConfigurationErrorTests.problems(
-            environment: ["DRIVE_MASTER_KEY": String(repeating: "k", count: 44)], yaml: "access: {masterKeyFile: /k}")
+            environment: ["DRIVE_MASTER_KEY": Data(repeating: 7, count: 32).base64EncodedString()], yaml: "access: {masterKeyFile: /k}")
         #expect(problems.map(\.setting) == ["access.masterKey"])
         #expect(problems.first?.description.contains("kkk") == false)
     }

@@ -8,7 +8,7 @@ import Testing
     @Test func nothingSetGivesTheDefaults() throws {
         let configuration = try DriveConfiguration.load(environment: [:])
         #expect(configuration == DriveConfiguration())
-        #expect(configuration.stagingPath == "./data/staging")
+        #expect(configuration.storage.uploadsPath == nil)
         #expect(configuration.uploads.defaultChunkSize == 5_242_880)
         #expect(configuration.uploads.maxChunkSize == 16_777_216)
         #expect(configuration.threads.ioCount(processors: 2) == 16)
@@ -36,7 +36,7 @@ import Testing
             "UPLOAD_MAX_CHUNK_SIZE": "16777216", "UPLOAD_STALE_THRESHOLD_HOURS": "12", "UPLOAD_CLEANUP_INTERVAL_MINUTES": "5",
             "UPLOAD_CACHE_DURATION_MINUTES": "30", "LOG_LEVEL": "DysonNetwork.Drive.Storage:Debug",
         ])
-        #expect(configuration.stagingPath == "/tmp/uploads")
+        #expect(configuration.storage.uploadsPath == "/tmp/uploads")
         #expect(configuration.storage.preferredRemote == UUID(uuidString: pool))
         #expect(configuration.uploads.staleThreshold == .seconds(12 * 3600))
         #expect(configuration.uploads.cleanupInterval == .seconds(300))
@@ -83,7 +83,7 @@ import Testing
     }
 
     @Test func secretsAreNotPrinted() throws {
-        let key = String(repeating: "k3y", count: 12)
+        let key = "azN5azN5azN5azN5azN5azN5azN5azN5azN5azN5azM="
         let configuration = try DriveConfiguration.load(environment: [
             "DRIVE_MASTER_KEY": key, "DATABASE_URL": "postgres://me:passw0rd@db/drive",
         ])

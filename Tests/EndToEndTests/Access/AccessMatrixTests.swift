@@ -78,7 +78,8 @@ import Testing
         // Neither can it be put into another's bundle afterwards.
         let file = try await stranger.store([1])
         expectRefusal(
-            try await stranger.send(.PATCH, "/files/\(file.id)", json: ["bundleId": .string(owner.names["bundleId"] ?? "")]), 404, "NOT_FOUND")
+            try await stranger.send(.PATCH, "/files/\(file.id)", json: ["bundleId": .string(owner.names["bundleId"] ?? "")]), 404,
+            "NOT_FOUND")
         try await owner.expectUntouched()
     }
 
@@ -127,7 +128,8 @@ import Testing
             var names = owner.names
             if route.access == .administrator, route.method != .GET {
                 let server = try await SharedServer.get()
-                let victim = try #require(HandSignedToken(try await server.data.token(account: "matrix-victim")))
+                let victim = try #require(
+                    HandSignedToken(try await server.data.token(account: "matrix-victim-\(UUID().uuidString.prefix(8))")))
                 names["accountId"] = victim.account
                 names["tokenId"] = victim.id
                 if route.path == "/pools/{poolId}" {

@@ -12,7 +12,10 @@ import Testing
         var codes = ["UNAUTHENTICATED"]
         var testDescription: String { what }
 
-        init(_ what: String, codes: [String] = ["UNAUTHENTICATED"], _ make: @escaping @Sendable (HandSignedToken, [UInt8], String) throws -> String) {
+        init(
+            _ what: String, codes: [String] = ["UNAUTHENTICATED"],
+            _ make: @escaping @Sendable (HandSignedToken, [UInt8], String) throws -> String
+        ) {
             self.what = what
             self.codes = codes
             self.make = make

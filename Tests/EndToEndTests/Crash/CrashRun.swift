@@ -74,6 +74,12 @@ struct CrashRun: Sendable {
             outcome.acknowledgedChunks += upload.acknowledged.count
             if let failure = try await finish(upload, client) { outcome.failures.append(failure) } else { outcome.resumed += 1 }
         }
+        // Uploads whose creation was not acknowledged may be there: nobody knows of them, so they are cancelled.
+        let open: [UploadSummary] = try await client.get("/files/upload/tasks?status=InProgress&limit=500").decode()
+        for upload in open where state.uploads[upload.taskId] == nil {
+            let reply = try await client.delete("/files/upload/task/\(upload.taskId)")
+            if reply.status >= 300 { outcome.failures.append("an unknown upload cannot be cancelled: \(reply)") }
+        }
         let quota = try await client.quota()
         if quota.reservedBytes != 0 { outcome.failures.append("\(quota.reservedBytes) bytes stay reserved") }
         let exit = try await server.terminate()

@@ -6,7 +6,8 @@ import Testing
 @Suite struct BundleTests {
     @Test func bundlesAreMadeListedChangedAndDeleted() async throws {
         let client = try await SharedServer.client("bundles")
-        let created = try await client.send(.POST, "/bundles", json: ["name": "one", "description": "first", "expiredAt": "2099-01-01T00:00:00Z"])
+        let created = try await client.send(
+            .POST, "/bundles", json: ["name": "one", "description": "first", "expiredAt": "2099-01-01T00:00:00Z"])
         #expect([200, 201].contains(created.status), "\(created)")
         let bundle: FileBundle = try created.decode()
         #expect(bundle.name == "one")
@@ -41,7 +42,8 @@ import Testing
         let client = try await SharedServer.client("bad-bundles")
         for (what, body): (String, JSONValue) in [
             ("no name", [:]), ("an empty name", ["name": ""]), ("a long name", ["name": .string(String(repeating: "x", count: 256))]),
-            ("a line break", ["name": "a\nb"]), ("a long description", ["name": "a", "description": .string(String(repeating: "x", count: 5000))]),
+            ("a line break", ["name": "a\nb"]),
+            ("a long description", ["name": "a", "description": .string(String(repeating: "x", count: 5000))]),
             ("an expiry in the past", ["name": "a", "expiredAt": "2001-01-01T00:00:00Z"]), ("a list", []),
         ] { expectRefusal(try await client.send(.POST, "/bundles", json: body), 400, "INVALID_REQUEST", comment: what) }
         #expect(try await client.get("/bundles").header("X-Total") == "0")
@@ -52,7 +54,7 @@ import Testing
     @Test func anExpiredBundleGoesWithItsFiles() async throws {
         try await withServer("bundle-expiry", environment: ["UPLOAD_CLEANUP_INTERVAL_MINUTES": "1s"]) { server in
             let client = TestClient(base: server.base, token: try await server.data.token(account: "a"))
-            let soon = Timestamp(seconds: Int64(Date().timeIntervalSince1970) + 2)
+            let soon = Timestamp(seconds: Int64(Date().timeIntervalSince1970) + 4)
             let bundle: FileBundle = try await client.send(.POST, "/bundles", json: ["name": "b", "expiredAt": .string("\(soon)")]).decode()
             let id = bundle.id.uuidString.lowercased()
             let file = try await client.store(bytes(100), query: "&bundleId=\(id)")

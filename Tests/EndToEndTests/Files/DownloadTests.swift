@@ -157,7 +157,8 @@ import Testing
             Shown(type: "application/javascript", sent: "application/octet-stream", inline: false),
             Shown(type: "multipart/related", sent: "application/octet-stream", inline: false),
             Shown(type: "x/y", sent: "application/octet-stream", inline: false),
-        ]) func nothingABrowserWouldRunIsShown(_ shown: Shown) async throws {
+        ]) func nothingABrowserWouldRunIsShown(_ shown: Shown) async throws
+    {
         let client = try await SharedServer.client("shown")
         let file = try await client.upload(
             Array("<script>alert(1)</script>".utf8), name: "page", more: ["contentType": .string(shown.type)])
@@ -188,7 +189,8 @@ import Testing
             ("100%41.txt", "filename=\"100_41.txt\"; filename*=UTF-8''100%2541.txt"),
             ("say \"hi\".txt", "filename=\"say _hi_.txt\"; filename*=UTF-8''say%20%22hi%22.txt"),
             ("a;b=c'd*.txt", "filename=\"a;b=c'd*.txt\""),
-        ]) func namesFollowRFC6266(_ name: String, _ expected: String) async throws {
+        ]) func namesFollowRFC6266(_ name: String, _ expected: String) async throws
+    {
         let client = try await SharedServer.client("disposition")
         let file = try await client.store([1], name: name)
         #expect(try await client.get("/files/\(file.id)").header("Content-Disposition") == "attachment; " + expected)

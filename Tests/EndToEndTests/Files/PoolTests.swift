@@ -60,7 +60,8 @@ import Testing
         for (what, body): (String, JSONValue) in [
             ("no name", [:]), ("an empty name", ["name": ""]), ("a negative multiplier", ["name": "p1", "costMultiplier": -1]),
             ("a huge multiplier", ["name": "p1", "costMultiplier": 1_000_000]), ("no size", ["name": "p1", "maxFileSize": 0]),
-            ("types that are none", ["name": "p1", "acceptTypes": ["picture"]]), ("an expiry that is over", ["name": "p1", "defaultExpirySeconds": -5]),
+            ("types that are none", ["name": "p1", "acceptTypes": ["picture"]]),
+            ("an expiry that is over", ["name": "p1", "defaultExpirySeconds": -5]),
         ] { expectRefusal(try await admin.send(.POST, "/pools", json: body), 400, "INVALID_REQUEST", comment: what) }
         let first = try await admin.send(.POST, "/pools", json: ["name": "twice"])
         #expect([200, 201].contains(first.status), "\(first)")

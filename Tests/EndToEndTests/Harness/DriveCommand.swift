@@ -52,7 +52,8 @@ enum DriveCommand {
         do {
             defer { close(output) }
             child = try ChildProcess(
-                [program ?? executable] + arguments, environment: Self.environment(environment), output: output, errorPath: folder + "/stderr")
+                [program ?? executable] + arguments, environment: Self.environment(environment), output: output,
+                errorPath: folder + "/stderr")
         }
         defer { child.killGroup() }
         let exit = try await child.wait(atMost: limit)
@@ -108,7 +109,8 @@ struct DataFolder: Sendable {
     func expectClean(_ comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation) async throws {
         let result = try await check()
         #expect(
-            result.exit == .exited(0), "drive check: \(result.output)\(result.errors) \(comment?.rawValue ?? "")", sourceLocation: sourceLocation)
+            result.exit == .exited(0), "drive check: \(result.output)\(result.errors) \(comment?.rawValue ?? "")",
+            sourceLocation: sourceLocation)
     }
 
     /// What lies in the pools' staging folders and in their blob folders.

@@ -4,7 +4,9 @@ struct Multipart: Sendable {
         var headers: String
         var bytes: [UInt8]
 
-        static func file(_ name: String, _ bytes: [UInt8], fileName: String = "blob", contentType: String = "application/octet-stream") -> Part {
+        static func file(_ name: String, _ bytes: [UInt8], fileName: String = "blob", contentType: String = "application/octet-stream")
+            -> Part
+        {
             Part(
                 headers: "Content-Disposition: form-data; name=\"\(name)\"; filename=\"\(fileName)\"\r\nContent-Type: \(contentType)\r\n",
                 bytes: bytes)

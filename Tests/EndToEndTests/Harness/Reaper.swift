@@ -20,7 +20,7 @@ final class Reaper: Sendable {
         " ;;
             esac
         done
-        for pid in $pids; do kill -9 -- "-$pid" 2>/dev/null; done
+        for pid in $pids; do kill -s KILL -- "-$pid" 2>/dev/null; done
         sleep 0.2
         printf '%s' "$folders" | while IFS= read -r folder; do rm -rf -- "$folder"; done
         """

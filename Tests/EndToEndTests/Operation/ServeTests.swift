@@ -85,7 +85,8 @@ import Testing
             Wrong(name: "UPLOAD_MAX_CHUNK_SIZE", value: "many"), Wrong(name: "LOG_LEVEL", value: "loud"),
             Wrong(name: "DRIVE_PORT", value: "70000"), Wrong(name: "DRIVE_FAULTS", value: "nonsense"),
             Wrong(name: "DATABASE_URL", value: "mysql://localhost/x"), Wrong(name: "DRIVE_TOKEN_AUDIENCE", value: "drive-upload"),
-        ]) func aWrongSettingStopsTheStart(_ wrong: Wrong) async throws {
+        ]) func aWrongSettingStopsTheStart(_ wrong: Wrong) async throws
+    {
         let data = try DataFolder.make("wrong")
         defer { data.remove() }
         let arguments = ["serve", "--data", data.path, "--host", "127.0.0.1"] + (wrong.name == "DRIVE_PORT" ? [] : ["--port", "0"])
@@ -173,10 +174,14 @@ import Testing
             let good = try await client.get("/files/me", headers: [("Origin", origin)])
             #expect(good.header("Access-Control-Allow-Origin") == origin)
             #expect(good.header("Access-Control-Expose-Headers")?.contains("X-Total") == true)
-            #expect(try await client.get("/files/me", headers: [("Origin", "https://evil.example")]).header("Access-Control-Allow-Origin") == nil)
+            #expect(
+                try await client.get("/files/me", headers: [("Origin", "https://evil.example")]).header("Access-Control-Allow-Origin")
+                    == nil)
             let preflight = try await client.with(token: nil).send(
                 .OPTIONS, "/files/upload/create",
-                headers: [("Origin", origin), ("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "authorization")])
+                headers: [
+                    ("Origin", origin), ("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "authorization"),
+                ])
             #expect((200..<300).contains(preflight.status), "\(preflight)")
             #expect(preflight.header("Access-Control-Allow-Origin") == origin)
             #expect(preflight.header("Access-Control-Allow-Headers")?.lowercased().contains("authorization") == true)

@@ -6,7 +6,8 @@ import Testing
 /// The promised order, as the kernel saw it: data flush, rename, folder flush, database flush, reply.
 @Suite struct SyscallOrderTests {
     private static let calls =
-        "pwrite64,pwritev,pwritev2,pread64,preadv,read,fdatasync,fsync,rename,renameat,renameat2,write,writev,sendto,sendmsg,copy_file_range,sendfile,splice"
+        "pwrite64,pwritev,pwritev2,write,writev,sendto,sendmsg,fdatasync,fsync,rename,renameat,renameat2,"
+        + "pread64,preadv,read,copy_file_range,sendfile,splice"
 
     /// Runs a server under strace and gives what `body` returns with the trace.
     private func traced<Result: Sendable>(
@@ -23,7 +24,9 @@ import Testing
             defer { server.kill() }
             let result = try await body(TestClient(base: server.base, token: token))
             // strace waits for its child, so the signal goes to the child.
-            let children = DriveCommand.text("/proc/\(server.pid)/task/\(server.pid)/children").split(separator: " ").compactMap { pid_t($0) }
+            let children = DriveCommand.text("/proc/\(server.pid)/task/\(server.pid)/children").split(separator: " ").compactMap {
+                pid_t($0)
+            }
             let child = try #require(children.first, "strace runs no server")
             kill(child, SIGTERM)
             #expect(try await server.waitForEnd() == .exited(0))
@@ -80,7 +83,8 @@ import Testing
         try expectOrder(of: upload.taskId, reply: file.id, in: trace)
         // Nothing is merged, copied or read again: the chunks came in order.
         let reads = trace.calls.filter { call in
-            ["pread64", "preadv", "read", "copy_file_range", "sendfile", "splice"].contains(call.name) && call.arguments.contains("staging/\(upload.taskId)>")
+            ["pread64", "preadv", "read", "copy_file_range", "sendfile", "splice"].contains(call.name)
+                && call.arguments.contains("staging/\(upload.taskId)>")
         }
         #expect(reads.isEmpty, "complete reads no data that was hashed already: \(reads.map(\.description))")
         // One flush of the data, whatever the size.

@@ -32,10 +32,12 @@ struct SyscallTrace {
                 calls.append(call)
                 continue
             }
-            guard let bracket = rest.firstIndex(of: "("), rest[..<bracket].allSatisfy({ $0.isLetter || $0.isNumber || $0 == "_" }) else { continue }
+            guard let bracket = rest.firstIndex(of: "("), rest[..<bracket].allSatisfy({ $0.isLetter || $0.isNumber || $0 == "_" }) else {
+                continue
+            }
             let name = String(rest[..<bracket])
             let tail = rest[rest.index(after: bracket)...]
-            if let cut = tail.range(of: " <unfinished ...>") {
+            if let cut = tail.firstRange(of: " <unfinished ...>") {
                 open[thread] = Call(name: name, arguments: String(tail[..<cut.lowerBound]), result: "", began: number, ended: .max)
             } else {
                 let (arguments, result) = Self.split(tail)

@@ -9,17 +9,19 @@ import Testing
         var what: String
         var status = 400
         var codes: [String]
+        /// `details.rule`, where it tells more than the code.
+        var rule: String?
         var index = "1"
         var headers: [(String, String)] = [("Content-Type", "application/octet-stream")]
         var body: @Sendable ([UInt8]) -> [UInt8] = { $0 }
         var testDescription: String { what }
 
         static func form(
-            _ what: String, _ status: Int = 400, _ code: String, contentType: String? = nil,
+            _ what: String, _ status: Int = 400, _ code: String = "INVALID_MULTIPART", rule: String? = nil, contentType: String? = nil,
             _ body: @escaping @Sendable ([UInt8]) -> Multipart
         ) -> Case {
             Case(
-                what: what, status: status, codes: [code], headers: [("Content-Type", contentType ?? body([]).contentType)],
+                what: what, status: status, codes: [code], rule: rule, headers: [("Content-Type", contentType ?? body([]).contentType)],
                 body: { body($0).bytes })
         }
     }
@@ -65,25 +67,40 @@ import Testing
         .form("form: wrong SHA-256 after the bytes", 422, "CHUNK_DIGEST_MISMATCH") {
             Multipart(parts: [.file("chunk", $0), .field("checksum", sha256(zeros))])
         },
-        Case(what: "no boundary", codes: ["MULTIPART_BOUNDARY_MISSING"], headers: [("Content-Type", "multipart/form-data")]),
-        .form("another boundary than announced", 400, "MULTIPART_BOUNDARY_NOT_FOUND", contentType: "multipart/form-data; boundary=other") { Multipart(parts: [.file("chunk", $0)]) },
-        .form("a boundary of 71 characters", 400, "MULTIPART_BOUNDARY_INVALID", contentType: "multipart/form-data; boundary=\(String(repeating: "b", count: 71))") {
+        Case(
+            what: "no boundary", codes: ["INVALID_MULTIPART"], rule: "MULTIPART_BOUNDARY_MISSING",
+            headers: [("Content-Type", "multipart/form-data")]),
+        // Without a delimiter in sight everything is preamble, of which there may be little.
+        .form("another boundary than announced", rule: "MULTIPART_PREAMBLE_TOO_LONG", contentType: "multipart/form-data; boundary=other") {
+            Multipart(parts: [.file("chunk", $0)])
+        },
+        .form(
+            "a boundary of 71 characters", rule: "MULTIPART_BOUNDARY_INVALID",
+            contentType: "multipart/form-data; boundary=\(String(repeating: "b", count: 71))"
+        ) {
             Multipart(parts: [.file("chunk", $0)], boundary: String(repeating: "b", count: 71))
         },
-        .form("a form without its end", 400, "MULTIPART_TRUNCATED") { Multipart(parts: [.file("chunk", $0)], isClosed: false) },
-        .form("a form without a file", 400, "INVALID_MULTIPART") { Multipart(parts: [.field("comment", String(decoding: $0.prefix(0), as: UTF8.self))]) },
-        .form("a part without a name", 400, "MULTIPART_PART_WITHOUT_NAME") {
+        .form("a form without its end", rule: "MULTIPART_TRUNCATED") { Multipart(parts: [.file("chunk", $0)], isClosed: false) },
+        .form("a form without a file", 400, "INVALID_MULTIPART") {
+            Multipart(parts: [.field("comment", String(decoding: $0.prefix(0), as: UTF8.self))])
+        },
+        .form("a part without a name", rule: "MULTIPART_PART_WITHOUT_NAME") {
             Multipart(parts: [.init(headers: "Content-Disposition: form-data; filename=\"x\"\r\n", bytes: $0)])
         },
-        .form("a part's header without a colon", 400, "MULTIPART_HEADER_MALFORMED") { Multipart(parts: [.init(headers: "Nonsense\r\n", bytes: $0)]) },
-        .form("base64 for a transfer encoding", 400, "MULTIPART_TRANSFER_ENCODING_UNSUPPORTED") {
+        .form("a part's header without a colon", rule: "MULTIPART_HEADER_MALFORMED") {
+            Multipart(parts: [.init(headers: "Nonsense\r\n", bytes: $0)])
+        },
+        .form("base64 for a transfer encoding", rule: "MULTIPART_TRANSFER_ENCODING_UNSUPPORTED") {
             Multipart(
                 parts: [
                     .init(
-                        headers: "Content-Disposition: form-data; name=\"chunk\"; filename=\"x\"\r\nContent-Transfer-Encoding: base64\r\n", bytes: $0)
+                        headers: "Content-Disposition: form-data; name=\"chunk\"; filename=\"x\"\r\nContent-Transfer-Encoding: base64\r\n",
+                        bytes: $0)
                 ])
         },
-        Case(what: "multipart/mixed", status: 415, codes: ["UNSUPPORTED_MEDIA_TYPE"], headers: [("Content-Type", "multipart/mixed; boundary=x")]),
+        Case(
+            what: "multipart/mixed", status: 415, codes: ["UNSUPPORTED_MEDIA_TYPE"],
+            headers: [("Content-Type", "multipart/mixed; boundary=x")]),
     ]
 
     @Test(arguments: cases) func isRefusedAndNothingOfItIsKept(_ bad: Case) async throws {
@@ -94,6 +111,7 @@ import Testing
             .POST, "/files/upload/chunk/\(upload.taskId)/\(bad.index)", headers: bad.headers, body: bad.body(upload.chunk(1)))
         expectRefusal(reply, bad.status)
         #expect(bad.codes.contains(reply.error?.code ?? ""), "\(reply)")
+        if let rule = bad.rule { #expect(reply.error?.details["rule"]?.string == rule, "\(reply)") }
         #expect(try await client.progress(upload.taskId).chunksUploaded == 1)
         let resume: ResumeInformation = try await client.get("/files/upload/resume/\(upload.taskId)").decode()
         #expect(resume.uploadedChunks == [0])

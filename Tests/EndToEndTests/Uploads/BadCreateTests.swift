@@ -68,7 +68,9 @@ import Testing
         Case("a text", #""fileName""#),
         Case("broken UTF-8", "{\"fileName\":\"\u{1}\",\"fileSize\":1}", 400, "INVALID_REQUEST", "INVALID_FILE_NAME"),
         Case("deep JSON", String(repeating: "[", count: 20_000), 400, "INVALID_REQUEST"),
-        Case("2 MiB of JSON", #"{"fileName":"a","fileSize":1,"x":""# + String(repeating: "x", count: 2 << 20) + "\"}", 413, "PAYLOAD_TOO_LARGE"),
+        Case(
+            "2 MiB of JSON", #"{"fileName":"a","fileSize":1,"x":""# + String(repeating: "x", count: 2 << 20) + "\"}", 413,
+            "PAYLOAD_TOO_LARGE"),
     ]
 
     @Test(arguments: cases) func isRefused(_ bad: Case) async throws {
@@ -143,7 +145,10 @@ import Testing
         if !name.name.contains(where: { "\"\\\r\n\0\r\n".contains($0) }), !name.name.isEmpty {
             let body = Multipart(parts: [.file("file", bytes(3), fileName: name.name)])
             replies.append(
-                ("form", try await client.send(.POST, "/files/upload/direct", headers: [("Content-Type", body.contentType)], body: body.bytes)))
+                (
+                    "form",
+                    try await client.send(.POST, "/files/upload/direct", headers: [("Content-Type", body.contentType)], body: body.bytes)
+                ))
         }
         for (door, reply) in replies {
             guard let stored = name.stored else {

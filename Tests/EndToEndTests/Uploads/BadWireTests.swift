@@ -35,9 +35,12 @@ import Testing
         Case(what: "a header without a colon", statuses: [400], headers: [raw, "Nonsense", "Content-Length: 65536"]),
         Case(what: "a space before the colon", statuses: [400], headers: [raw, "Content-Length : 65536"]),
         Case(what: "NUL in a header", statuses: [400], headers: [raw, "X-A: a\0b", "Content-Length: 65536"]),
-        Case(what: "256 KiB of headers", statuses: [431], headers: [raw, "X-A: \(String(repeating: "a", count: 256 << 10))", "Content-Length: 0"]),
         Case(
-            what: "a body cut short", statuses: [400], headers: [raw, "Content-Length: 65536"], body: { Array($0.prefix(1000)) }, halfClose: true),
+            what: "256 KiB of headers", statuses: [431],
+            headers: [raw, "X-A: \(String(repeating: "a", count: 256 << 10))", "Content-Length: 0"]),
+        Case(
+            what: "a body cut short", statuses: [400], headers: [raw, "Content-Length: 65536"], body: { Array($0.prefix(1000)) },
+            halfClose: true),
         Case(
             what: "no body at all", statuses: [400], headers: [raw, "Content-Length: 65536"], body: { _ in [] }, halfClose: true),
         Case(
@@ -55,7 +58,8 @@ import Testing
             body: { Array("ffff\r\n".utf8) + $0.dropLast() + Array("\r\n0\r\n\r\n".utf8) }),
         // The announced length is what counts; what follows is another request, and a bad one.
         Case(
-            what: "more bytes than announced", statuses: [200], headers: [raw, "Content-Length: 65536"], body: { $0 + Array("GARBAGE".utf8) },
+            what: "more bytes than announced", statuses: [200], headers: [raw, "Content-Length: 65536"],
+            body: { $0 + Array("GARBAGE".utf8) },
             mayBeKept: true),
     ]
 
@@ -126,8 +130,11 @@ import Testing
             Line(bytes: "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}", statuses: [400]),
             Line(bytes: "GET /\(String(repeating: "a", count: 100_000)) HTTP/1.1\r\nHost: a\r\n\r\n", statuses: [400, 404, 414, 431]),
             Line(bytes: "GET /api/files/../../../etc/passwd HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", statuses: [400, 401, 404]),
-            Line(bytes: "GET /api/files/%2e%2e%2f%2e%2e%2fetc%2fpasswd HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", statuses: [400, 401, 404]),
-        ]) func aBadHeadIsRefused(_ line: Line) async throws {
+            Line(
+                bytes: "GET /api/files/%2e%2e%2f%2e%2e%2fetc%2fpasswd HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+                statuses: [400, 401, 404]),
+        ]) func aBadHeadIsRefused(_ line: Line) async throws
+    {
         let server = try await SharedServer.get()
         let reply = try #require(try await RawConnection.exchange(port: server.port, Array(line.bytes.utf8)))
         #expect(line.statuses.contains(reply.status), "\(reply)")

@@ -50,14 +50,7 @@ import Testing
         let content = bytes(1000)
         let other = bytes(1000, seed: 2)
         let form = Multipart(parts: [.file("file", content)], isClosed: false)
-        let large = bytes(SharedServer.directLimit + 1)
-        let boundary = Multipart(parts: [.file("file", large)])
         let cases: [(String, Int, String?, Reply)] = try await [
-            ("larger than the limit", 413, "PAYLOAD_TOO_LARGE", client.direct(large)),
-            (
-                "larger than the limit, as a form", 413, "PAYLOAD_TOO_LARGE",
-                client.send(.POST, "/files/upload/direct", headers: [("Content-Type", boundary.contentType)], body: boundary.bytes)
-            ),
             (
                 "other bytes than the digest's", 422, "CHUNK_DIGEST_MISMATCH",
                 client.direct(content, headers: [("Content-Digest", contentDigest(crc32c: crc32c(other)))])
@@ -67,14 +60,17 @@ import Testing
                 client.direct(content, headers: [("Content-Digest", contentDigest(sha256: other))])
             ),
             ("other bytes than hash", 422, "HASH_MISMATCH", client.direct(content, query: "&hash=\(sha256(other))")),
-            ("no name", 400, nil, client.send(.POST, "/files/upload/direct", headers: [("Content-Type", "application/octet-stream")], body: content)),
+            (
+                "no name", 400, nil,
+                client.send(.POST, "/files/upload/direct", headers: [("Content-Type", "application/octet-stream")], body: content)
+            ),
             ("a bad name", 400, "INVALID_FILE_NAME", client.direct(content, name: "a/b")),
             ("no such pool", 404, "NOT_FOUND", client.direct(content, query: "&poolId=\(UUID().uuidString)")),
             ("no pool's id", 400, "INVALID_REQUEST", client.direct(content, query: "&poolId=x")),
             ("no such bundle", 404, "NOT_FOUND", client.direct(content, query: "&bundleId=\(UUID().uuidString)")),
             ("an expiry in the past", 400, "INVALID_REQUEST", client.direct(content, query: "&expiredAt=2001-01-01T00:00:00Z")),
             (
-                "a form without its end", 400, "MULTIPART_TRUNCATED",
+                "a form without its end", 400, "INVALID_MULTIPART",
                 client.send(.POST, "/files/upload/direct", headers: [("Content-Type", form.contentType)], body: form.bytes)
             ),
         ]
@@ -84,6 +80,28 @@ import Testing
         let quota = try await client.quota()
         #expect(quota.usedBytes == 0)
         #expect(quota.reservedBytes == 0)
+        #expect(try await client.get("/files/me").header("X-Total") == "0")
+    }
+
+    /// The refusal comes while the body is still being sent, and it arrives.
+    @Test(arguments: ChunkForm.allCases, [true, false]) func aTooLargeFileIsRefused(_ form: ChunkForm, _ announced: Bool) async throws {
+        let server = try await SharedServer.get()
+        let client = try await SharedServer.client("direct-large")
+        let large = bytes(SharedServer.directLimit + 100_000)
+        let (type, body): (String, [UInt8]) =
+            switch form {
+            case .raw: ("application/octet-stream", large)
+            case .multipart: (Multipart(parts: []).contentType, Multipart(parts: [.file("file", large)]).bytes)
+            }
+        let framed = announced ? body : Array((String(body.count, radix: 16) + "\r\n").utf8) + body + Array("\r\n0\r\n\r\n".utf8)
+        let reply = try await RawConnection.exchange(
+            port: server.port,
+            RawConnection.request(
+                "POST /api/files/upload/direct?fileName=large.bin", token: try #require(client.token),
+                headers: ["Content-Type: \(type)", announced ? "Content-Length: \(body.count)" : "Transfer-Encoding: chunked"], body: framed
+            ))
+        expectRefusal(try #require(reply, "closed without a reply"), 413, "PAYLOAD_TOO_LARGE")
+        #expect(try await client.quota().reservedBytes == 0)
         #expect(try await client.get("/files/me").header("X-Total") == "0")
     }
 }

@@ -98,7 +98,8 @@ import Testing
             for round in 0..<8 {
                 let upload = try await client.begin(bytes(8 * 65_536, seed: UInt64(round)))
                 let replies = try await together(9) { index in
-                    index == 8 ? try await client.delete("/files/upload/task/\(upload.taskId)") : try await client.sendChunk(index, of: upload)
+                    index == 8
+                        ? try await client.delete("/files/upload/task/\(upload.taskId)") : try await client.sendChunk(index, of: upload)
                 }
                 #expect(replies.allSatisfy { (200..<300).contains($0.status) || $0.status == 409 }, "\(replies)")
                 #expect(try await client.progress(upload.taskId).status == .cancelled)

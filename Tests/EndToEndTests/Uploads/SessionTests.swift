@@ -52,18 +52,28 @@ import Testing
     }
 
     @Test func anUploadGoesOnAfterTheAccountsTokenRanOut() async throws {
-        let server = try await SharedServer.get()
-        let short = TestClient(base: server.base, token: try await server.data.token(account: "short-token", lifetime: "3s"))
-        let upload = try await short.begin(bytes(2 * 65_536))
-        try await eventually(within: .seconds(10), "the account's token to expire", every: .milliseconds(200)) {
-            try await short.get("/files/me").status == 401
-        }
-        let session = short.with(token: upload.sessionToken)
+        let client = try await SharedServer.client("short-token")
+        let upload = try await client.begin(bytes(2 * 65_536))
+        // The account's token, as it is once its time is over.
+        var token = try #require(client.token.flatMap { HandSignedToken($0) })
+        token.claims["exp"] = .integer(Int64(Date().timeIntervalSince1970) - 1)
+        let expired = try await client.with(token: token.signed(with: SharedServer.signingKey()))
+        expectRefusal(try await expired.sendChunk(0, of: upload), 401, "UNAUTHENTICATED")
+        let session = client.with(token: upload.sessionToken)
         let extended = try await session.send(.POST, "/files/upload/extend/\(upload.taskId)")
-        let token = try #require(extended.json["sessionToken"]?.string)
-        try await session.with(token: token).sendChunks(upload.indexes, of: upload)
-        let file = try await session.with(token: token).finish(upload.taskId)
-        #expect(file.hash == sha256(upload.bytes))
+        let longer = client.with(token: try #require(extended.json["sessionToken"]?.string))
+        try await longer.sendChunks(upload.indexes, of: upload)
+        #expect(try await longer.finish(upload.taskId).hash == sha256(upload.bytes))
+    }
+
+    @Test func aTokenEndsWithItsLifetime() async throws {
+        let server = try await SharedServer.get()
+        let client = TestClient(base: server.base, token: try await server.data.token(account: "short-lived", lifetime: "2s"))
+        let claims = try #require(client.token.flatMap { HandSignedToken($0) }).claims
+        #expect((claims["exp"]?.integer ?? 0) - (claims["iat"]?.integer ?? 0) == 2)
+        try await eventually(within: .seconds(10), "the token to expire", every: .milliseconds(200)) {
+            try await client.get("/files/me").status == 401
+        }
     }
 
     @Test func aDisabledAccountsSessionTokenIsRefused() async throws {

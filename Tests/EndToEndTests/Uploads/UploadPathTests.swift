@@ -121,7 +121,8 @@ import Testing
             Plan(size: 1 << 20, wish: 65_537, chunkSize: 131_072, count: 8),
             Plan(size: 40 << 20, wish: 1 << 40, chunkSize: 16 << 20, count: 3),
             Plan(size: 100, wish: 65_536, chunkSize: 100, count: 1),
-        ]) func theReplySaysWhichChunkSizeHolds(_ plan: Plan) async throws {
+        ]) func theReplySaysWhichChunkSizeHolds(_ plan: Plan) async throws
+    {
         let client = try await SharedServer.client("plan")
         let reply = try await client.create(size: Int(plan.size), chunkSize: plan.wish.map { Int($0) })
         let created: CreateUploadReply = try reply.decode()
