@@ -10,6 +10,11 @@ public struct FileStatus: Sendable {
     public let permissions: UInt32
     public let isFile: Bool
     public let isFolder: Bool
+    public let inode: UInt64
+    /// Bytes.
+    public let size: Int64
+    /// Nanoseconds since the Unix epoch.
+    public let modifiedNanoseconds: Int64
 
     /// Of an open file. Throws `StorageError`.
     public init(descriptor: Int32) throws(StorageError) {
@@ -29,5 +34,13 @@ public struct FileStatus: Sendable {
         permissions = UInt32(status.st_mode) & 0o7777
         isFile = status.st_mode & S_IFMT == S_IFREG
         isFolder = status.st_mode & S_IFMT == S_IFDIR
+        inode = UInt64(status.st_ino)
+        size = Int64(status.st_size)
+        #if canImport(Darwin)
+        let modified = status.st_mtimespec
+        #else
+        let modified = status.st_mtim
+        #endif
+        modifiedNanoseconds = Int64(modified.tv_sec) * 1_000_000_000 + Int64(modified.tv_nsec)
     }
 }

@@ -10,18 +10,21 @@ import Darwin
 #endif
 
 @Suite struct LocalPoolTests {
+    /// As Drive gives names out.
+    static let name = "abcdefghijklmnopqrstuv"
+
     @Test func stagingFilesLiveAndGo() async throws {
         try await StorageFixture.with { folder, io in
             let pool = try StorageFixture.pool(folder + "/pool", io: io)
-            #expect(try await pool.openStaging("a") == nil)
-            let file = try await pool.createStaging("a", size: 100_000, keepSize: false)
+            #expect(try await pool.openStaging(Self.name) == nil)
+            let file = try await pool.createStaging(Self.name, size: 100_000, keepSize: false)
             #expect(try file.size() == 100_000)
             try file.write([1, 2, 3], at: 99_997)
-            #expect(try await pool.openStaging("a")?.readAll().suffix(3) == [1, 2, 3])
-            #expect(try await pool.listStaging() == ["a"])
-            await #expect(throws: StorageError("open", EEXIST)) { try await pool.createStaging("a", size: 1, keepSize: false) }
-            try await pool.removeStaging("a")
-            try await pool.removeStaging("a")
+            #expect(try await pool.openStaging(Self.name)?.readAll().suffix(3) == [1, 2, 3])
+            #expect(try await pool.listStaging() == [Self.name])
+            await #expect(throws: StorageError("open", EEXIST)) { try await pool.createStaging(Self.name, size: 1, keepSize: false) }
+            try await pool.removeStaging(Self.name)
+            try await pool.removeStaging(Self.name)
             #expect(try await pool.listStaging() == [])
             #expect(try await pool.list() == [])
         }
@@ -45,13 +48,13 @@ import Darwin
     func aFullDiskShowsAtCreateAndLeavesNothing(name: String, errno: Int32, isFull: Bool) async throws {
         try await StorageFixture.with { folder, io in
             let pool = try StorageFixture.pool(folder + "/pool", io: io, faults: "staging.preallocate:errno=\(name)@1")
-            let error = await #expect(throws: StorageError.self) { try await pool.createStaging("a", size: 10, keepSize: false) }
+            let error = await #expect(throws: StorageError.self) { try await pool.createStaging(Self.name, size: 10, keepSize: false) }
             #expect(error == StorageError("fallocate", errno))
             #expect(error?.isFull == isFull)
             #expect(error?.asDriveError.code == (isFull ? .storageFull : .storageFailed))
             #expect(try await pool.listStaging() == [])
             // The same call works once there is room again.
-            _ = try await pool.createStaging("a", size: 10, keepSize: false)
+            _ = try await pool.createStaging(Self.name, size: 10, keepSize: false)
         }
     }
 
@@ -59,7 +62,7 @@ import Darwin
     func aFailingWriteIsAnError(action: String, errno: Int32) async throws {
         try await StorageFixture.with { folder, io in
             let pool = try StorageFixture.pool(folder + "/pool", io: io, faults: "chunk.write.before:\(action)@2")
-            let file = try await pool.createStaging("a", size: 8, keepSize: false)
+            let file = try await pool.createStaging(Self.name, size: 8, keepSize: false)
             try file.write([1, 2, 3, 4])
             #expect(throws: StorageError("pwrite", errno)) { try file.write([9, 9, 9, 9], at: 4) }
             // A short write left half of its bytes, and nothing before them changed.
@@ -72,7 +75,7 @@ import Darwin
     @Test func aFailingFlushIsAnError() async throws {
         try await StorageFixture.with { folder, io in
             let pool = try StorageFixture.pool(folder + "/pool", io: io, faults: "file.fsync.before:errno=EIO@1")
-            let file = try await pool.createStaging("a", size: 8, keepSize: false)
+            let file = try await pool.createStaging(Self.name, size: 8, keepSize: false)
             #expect(throws: StorageError("fsync", EIO)) { try file.sync() }
         }
     }
@@ -105,7 +108,7 @@ import Darwin
             defer { try? FileManager.default.removeItem(atPath: other) }
             #expect(throws: StorageError("rename", EXDEV)) { try StorageFixture.pool(folder + "/pool", io: io, staging: other) }
             let near = try StorageFixture.pool(folder + "/near", io: io, staging: folder + "/staging")
-            _ = try await near.createStaging("a", size: 1, keepSize: false)
+            _ = try await near.createStaging(Self.name, size: 1, keepSize: false)
             #expect(FileManager.default.fileExists(atPath: folder + "/staging/a"))
         }
     }
@@ -113,26 +116,26 @@ import Darwin
     @Test func publishingMovesTheStagingFile() async throws {
         try await StorageFixture.with { folder, io in
             let pool = try StorageFixture.pool(folder + "/pool", io: io)
-            try await pool.createStaging("a", size: 3, keepSize: false).write([1, 2, 3])
+            try await pool.createStaging(Self.name, size: 3, keepSize: false).write([1, 2, 3])
             let path = try await pool.newBlobPath()
-            try await pool.publish(staging: "a", as: path)
+            try await pool.publish(staging: Self.name, as: path)
             #expect(try await pool.listStaging() == [])
             #expect(try await pool.open(path).readAll() == [1, 2, 3])
             // What cannot be committed goes back to where the next attempt looks for it.
-            #expect(try await pool.unpublish(path, to: "a") == true)
-            #expect(try await pool.unpublish(path, to: "a") == false)
+            #expect(try await pool.unpublish(path, to: Self.name) == true)
+            #expect(try await pool.unpublish(path, to: Self.name) == false)
             #expect(try await pool.list() == [])
-            #expect(try await pool.openStaging("a")?.readAll() == [1, 2, 3])
+            #expect(try await pool.openStaging(Self.name)?.readAll() == [1, 2, 3])
         }
     }
 
     @Test func publishesIntoAFolderThatWasTakenAway() async throws {
         try await StorageFixture.with { folder, io in
             let pool = try StorageFixture.pool(folder + "/pool", io: io)
-            try await pool.createStaging("a", size: 1, keepSize: false).write([1])
+            try await pool.createStaging(Self.name, size: 1, keepSize: false).write([1])
             let path = try await pool.newBlobPath()
             try FileManager.default.removeItem(atPath: folder + "/pool/blobs/" + path.split(separator: "/")[1])
-            try await pool.publish(staging: "a", as: path)
+            try await pool.publish(staging: Self.name, as: path)
             #expect(try await pool.open(path).readAll() == [1])
         }
     }
@@ -141,15 +144,15 @@ import Darwin
     @Test func renamesBeforeItFlushesTheFolder() async throws {
         try await StorageFixture.with { folder, io in
             let early = try StorageFixture.pool(folder + "/early", io: io, faults: "blob.rename.before:errno=EIO@1")
-            _ = try await early.createStaging("a", size: 1, keepSize: false)
+            _ = try await early.createStaging(Self.name, size: 1, keepSize: false)
             let first = try await early.newBlobPath()
-            await #expect(throws: StorageError("rename", EIO)) { try await early.publish(staging: "a", as: first) }
-            #expect(try await early.listStaging() == ["a"])
+            await #expect(throws: StorageError("rename", EIO)) { try await early.publish(staging: Self.name, as: first) }
+            #expect(try await early.listStaging() == [Self.name])
             // The first flush is that of the new blob folder's entry.
             let late = try StorageFixture.pool(folder + "/late", io: io, faults: "directory.fsync:errno=EIO@3..4")
-            _ = try await late.createStaging("a", size: 1, keepSize: false)
+            _ = try await late.createStaging(Self.name, size: 1, keepSize: false)
             let second = try await late.newBlobPath()
-            await #expect(throws: StorageError("fsync", EIO)) { try await late.publish(staging: "a", as: second) }
+            await #expect(throws: StorageError("fsync", EIO)) { try await late.publish(staging: Self.name, as: second) }
             #expect(try await late.listStaging() == [])
             #expect(try await late.list() == [second])
         }

@@ -1,15 +1,9 @@
+import DriveStorage
 import Logging
 import NIOPosix
 import NIOSSL
 import Synchronization
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Darwin
-#endif
 
 /// The TLS context of new connections, made from a certificate chain and a key in PEM files that may change at any time.
 ///
@@ -18,10 +12,9 @@ import Synchronization
 package final class TLSContextSource: Sendable {
     /// Tells whether a file is the one that was read.
     private struct Stamp: Hashable, Sendable {
-        var inode: UInt64
-        var size: Int64
-        var seconds: Int
-        var nanoseconds: Int
+        let inode: UInt64
+        let size: Int64
+        let modified: Int64
     }
 
     private struct State {
@@ -114,14 +107,7 @@ package final class TLSContextSource: Sendable {
 
     /// Nil where the file cannot be seen.
     private static func stamp(_ path: String) -> Stamp? {
-        var info = stat()
-        guard stat(path, &info) == 0 else { return nil }
-        #if canImport(Darwin)
-            let modified = info.st_mtimespec
-        #else
-            let modified = info.st_mtim
-        #endif
-        return Stamp(
-            inode: UInt64(info.st_ino), size: Int64(info.st_size), seconds: Int(modified.tv_sec), nanoseconds: Int(modified.tv_nsec))
+        guard let status = try? FileStatus(path: path) else { return nil }
+        return Stamp(inode: status.inode, size: status.size, modified: status.modifiedNanoseconds)
     }
 }
