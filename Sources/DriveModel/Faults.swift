@@ -33,7 +33,9 @@ public final class Faults: Sendable {
 
         func matches(_ name: String) -> Bool {
             point == "any" || name == point || name.hasPrefix(point + ".")
-                || (point == "fsync" && (name.hasPrefix("file.fsync") || name.hasPrefix("directory.fsync") || name.hasPrefix("database.commit")) && !name.hasSuffix(".after"))
+                || (point == "fsync"
+                    && (name.hasPrefix("file.fsync") || name.hasPrefix("directory.fsync") || name.hasPrefix("database.commit"))
+                    && !name.hasSuffix(".after"))
         }
     }
 

@@ -34,7 +34,8 @@ public struct PoolPolicy: Codable, Hashable, Sendable {
     public func refusal(contentType: String, size: Int64, role: String, poolName: String) -> DriveError? {
         if let requireRole, role != requireRole, role != AccountRole.admin.rawValue {
             return DriveError(
-                .poolPolicy, "Pool \(poolName) asks for the role \(requireRole).", details: ["rule": "requireRole", "role": .string(requireRole)])
+                .poolPolicy, "Pool \(poolName) asks for the role \(requireRole).",
+                details: ["rule": "requireRole", "role": .string(requireRole)])
         }
         if let maxFileSize, size > maxFileSize {
             return DriveError(

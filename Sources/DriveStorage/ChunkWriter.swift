@@ -29,7 +29,9 @@ public struct ChunkDigests: Sendable {
 /// The bytes are checksummed and hashed by the thread that wrote them, while they are in its caches.
 public struct ChunkWriter: Sendable {
     /// How many written bytes make a write-back request worth its call.
-    static let writebackStep: Int64 = 8 << 20
+    static let writebackStep: Int64 = 4 << 20
+    /// What is left at a chunk's end is worth one from here on.
+    static let writebackRest: Int64 = 512 << 10
 
     private let file: OpenFile
     private let io: IOPool
@@ -65,11 +67,19 @@ public struct ChunkWriter: Sendable {
         }
         digests = after
         written += count
-        if written - writtenBack >= Self.writebackStep {
-            let (from, length) = (start + writtenBack, written - writtenBack)
-            writtenBack = written
-            io.submit { [file] in file.startWriteback(offset: from, length: length) }
-        }
+        if written - writtenBack >= Self.writebackStep { startWriteback() }
+    }
+
+    /// Starts writing back what is left, so that the flush of a large file finds little to do. To be called at a
+    /// chunk's end; a small rest waits for the flush.
+    public mutating func finish() {
+        if written - writtenBack >= Self.writebackRest { startWriteback() }
+    }
+
+    private mutating func startWriteback() {
+        let (from, length) = (start + writtenBack, written - writtenBack)
+        writtenBack = written
+        io.submit { [file] in file.startWriteback(offset: from, length: length) }
     }
 }
 

@@ -41,7 +41,8 @@ public final class LocalPool: BlobStore {
     /// - Throws: `StorageError`; `StorageError("flock", EWOULDBLOCK)` where another process owns the folder;
     ///   `StorageError("rename", EXDEV)` where `staging` lies on another file system.
     public init(
-        root: String, identity: String, isNew: Bool, staging: String?, io: IOPool, faults: Faults, surroundings: Surroundings, exclusive: Bool = true
+        root: String, identity: String, isNew: Bool, staging: String?, io: IOPool, faults: Faults, surroundings: Surroundings,
+        exclusive: Bool = true
     ) throws(StorageError) {
         self.root = root
         self.stagingRoot = staging ?? root + "/staging"
@@ -146,11 +147,14 @@ public final class LocalPool: BlobStore {
     }
 
     /// Moves a staging file, whose data is flushed, to a blob's path, and flushes the folder.
-    public func publish(staging name: String, as blobPath: String) async throws {
+    ///
+    /// - Parameter file: the staging file where its data is still to be flushed, on the same thread as the rename.
+    public func publish(staging name: String, as blobPath: String, flushing file: OpenFile? = nil) async throws {
         let from = stagingPath(name)
         let to = root + "/" + blobPath
         let folder = String(to[..<(to.lastIndex(of: "/") ?? to.endIndex)])
         try await io.run { [faults] in
+            try file?.sync()
             do {
                 try FileSystem.rename(from, to: to, faults: faults)
             } catch let error as StorageError where error.isMissing {
@@ -182,7 +186,8 @@ public final class LocalPool: BlobStore {
     public func list() async throws -> [String] {
         let root = root
         return try await io.run {
-            try FileSystem.list(root + "/blobs").filter { (try? FileStatus(path: root + "/blobs/" + $0).isFolder) == true }.flatMap { folder in
+            try FileSystem.list(root + "/blobs").filter { (try? FileStatus(path: root + "/blobs/" + $0).isFolder) == true }.flatMap {
+                folder in
                 try FileSystem.list(root + "/blobs/" + folder).map { "blobs/\(folder)/\($0)" }
             }
         }

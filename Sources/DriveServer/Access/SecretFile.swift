@@ -49,7 +49,8 @@ enum SecretFile {
         guard status.isFile else { throw SecretError(message: "\(path) is not a file") }
         guard status.permissions & 0o077 == 0 else {
             throw SecretError(
-                message: "\(path) has mode \(octal(status.permissions)): others can reach the key. Make a new key, or run: chmod 600 \(path)")
+                message:
+                    "\(path) has mode \(octal(status.permissions)): others can reach the key. Make a new key, or run: chmod 600 \(path)")
         }
         var bytes = [UInt8](repeating: 0, count: longestFile + 1)
         var length = 0
@@ -92,7 +93,8 @@ enum SecretFile {
         guard let status = try? FileStatus(path: folder) else { throw failure("examine", folder) }
         guard status.isFolder else { throw SecretError(message: "\(folder) is not a folder") }
         guard status.permissions & 0o077 == 0 else {
-            throw SecretError(message: "\(folder) has mode \(octal(status.permissions)): others can reach the keys. Run: chmod 700 \(folder)")
+            throw SecretError(
+                message: "\(folder) has mode \(octal(status.permissions)): others can reach the keys. Run: chmod 700 \(folder)")
         }
     }
 

@@ -29,7 +29,8 @@ package enum DriveApplication {
         do {
             let opened = try await StorageContext.open(configuration, administration: administration, faults: faults, exclusive: true)
             storage = opened
-            let services = try await services(configuration, administration: administration, storage: opened, fetcher: fetcher, logger: logger)
+            let services = try await services(
+                configuration, administration: administration, storage: opened, fetcher: fetcher, logger: logger)
             let recovered = try await services.housekeeping.recover()
             if recovered != .nothing { logger.notice("settled what an earlier stop left", metadata: ["report": "\(recovered)"]) }
             let running = try serviceGroup(services, configuration: configuration, logger: logger) { address in
@@ -48,7 +49,8 @@ package enum DriveApplication {
             outcome = .failure(
                 DriveError(
                     .invalidRequest,
-                    "cannot listen on \(configuration.server.host), port \(configuration.server.port): \(reason); choose another with --port"))
+                    "cannot listen on \(configuration.server.host), port \(configuration.server.port): \(reason); choose another with --port"
+                ))
         } catch {
             outcome = .failure(error)
         }
@@ -72,7 +74,8 @@ package enum DriveApplication {
             verifier: try await TokenVerifier(
                 signingKey: administration.signingKey, settings: configuration.access, directory: administration.accounts, fetcher: fetcher),
             limiter: RateLimiter(limits: configuration.rateLimits),
-            trustedProxies: configuration.server.trustedProxies.compactMap { CIDR($0) }, surroundings: administration.surroundings, logger: logger)
+            trustedProxies: configuration.server.trustedProxies.compactMap { CIDR($0) }, surroundings: administration.surroundings,
+            logger: logger)
     }
 
     private static func serviceGroup(
@@ -100,7 +103,8 @@ package enum DriveApplication {
             parts.append(
                 Application(
                     responder: HTTPSRedirect(
-                        port: configuration.server.port, host: configuration.server.publicURL.flatMap { URLComponents(string: $0)?.host }), server: .drive(policy: policy, registry: registry),
+                        port: configuration.server.port, host: configuration.server.publicURL.flatMap { URLComponents(string: $0)?.host }),
+                    server: .drive(policy: policy, registry: registry),
                     configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: nil), logger: logger))
         }
         return ServiceGroup(

@@ -34,7 +34,8 @@ struct RequestGate: RouterMiddleware {
             services.logger.debug(
                 "request",
                 metadata: [
-                    "requestId": "\(requestId)", "method": "\(request.method)", "path": "\(request.uri.path)", "status": "\(response.status.code)",
+                    "requestId": "\(requestId)", "method": "\(request.method)", "path": "\(request.uri.path)",
+                    "status": "\(response.status.code)",
                     "milliseconds": "\((ContinuousClock.now - start).wholeMicroseconds / 1000)",
                 ])
         }
@@ -60,7 +61,8 @@ struct RequestGate: RouterMiddleware {
     private static func acceptableId(_ text: String?) -> String? {
         guard let text, (8...64).contains(text.utf8.count) else { return nil }
         let harmless = text.utf8.allSatisfy { byte in
-            (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte) || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
+            (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte) || byte == UInt8(ascii: "-")
+                || byte == UInt8(ascii: "_")
         }
         return harmless ? text : nil
     }

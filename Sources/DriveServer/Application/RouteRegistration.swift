@@ -20,7 +20,8 @@ enum RouteRegistration {
     private static func add(_ route: Route, prefix: String, to router: Router<DriveRequestContext>, services: Services) {
         router.on(RouterPath(prefix + route.path), method: route.method) { request, context in
             let origin = ForwardedHeaders.resolve(
-                peer: context.peer?.ipAddress.flatMap { IPAddress($0) } ?? .unknown, trusted: services.trustedProxies, headers: request.headers,
+                peer: context.peer?.ipAddress.flatMap { IPAddress($0) } ?? .unknown, trusted: services.trustedProxies,
+                headers: request.headers,
                 scheme: services.configuration.tls.isEnabled ? "https" : "http", host: request.head.authority)
             let identity = try await admit(request, to: route, parameters: context.parameters, origin: origin, services: services)
             let call = Call(

@@ -69,7 +69,9 @@ struct MultipartBody: ChunkBody {
         while phase == .before {
             switch try await event() {
             case .partBegan(let headers):
-                if headers.fileName != nil || headers.contentType == "application/octet-stream" || headers.name == "chunk" || headers.name == "file" {
+                if headers.fileName != nil || headers.contentType == "application/octet-stream" || headers.name == "chunk"
+                    || headers.name == "file"
+                {
                     filePart = headers
                     phase = .inFile
                 } else {
@@ -104,7 +106,8 @@ struct MultipartBody: ChunkBody {
                 // A field that decides where the file goes must be known before its bytes are read.
                 if Self.leadingFields.contains(headers.name) {
                     throw DriveError(
-                        .invalidMultipart, "The form field \(headers.name) must stand before the file part.", details: ["rule": .string(headers.name)])
+                        .invalidMultipart, "The form field \(headers.name) must stand before the file part.",
+                        details: ["rule": .string(headers.name)])
                 }
                 guard headers.fileName == nil else {
                     throw DriveError(.invalidMultipart, "The form has more than one file part; send one.", details: ["rule": "filePart"])
@@ -132,7 +135,8 @@ struct MultipartBody: ChunkBody {
     private static func append(_ buffer: ByteBuffer, to field: inout (name: String, bytes: [UInt8])?) throws(DriveError) {
         field?.bytes.append(contentsOf: buffer.readableBytesView)
         if let field, field.bytes.count > maximumFieldBytes {
-            throw DriveError(.payloadTooLarge, "A form field has at most \(maximumFieldBytes) bytes.", details: ["rule": .string(field.name)])
+            throw DriveError(
+                .payloadTooLarge, "A form field has at most \(maximumFieldBytes) bytes.", details: ["rule": .string(field.name)])
         }
     }
 
@@ -147,7 +151,8 @@ struct MultipartBody: ChunkBody {
             return headerDigests + [try ContentDigest.parse(checksum: text)]
         } catch {
             throw DriveError(
-                .invalidRequest, "The form field checksum must be a SHA-256 in 64 hex digits or a CRC-32C in 8.", details: ["rule": "checksum"])
+                .invalidRequest, "The form field checksum must be a SHA-256 in 64 hex digits or a CRC-32C in 8.",
+                details: ["rule": "checksum"])
         }
     }
 

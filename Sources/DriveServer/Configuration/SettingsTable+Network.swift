@@ -44,7 +44,7 @@ extension SettingsTable {
             \.cors.credentials, "cors.credentials", "DRIVE_CORS_CREDENTIALS", .boolean,
             "Whether such pages may send cookies and other credentials.")
         Setting(
-            \.cors.maxAge, "cors.maxAge", "DRIVE_CORS_MAX_AGE", .duration(.zero ... days(30), bare: .seconds),
+            \.cors.maxAge, "cors.maxAge", "DRIVE_CORS_MAX_AGE", .duration(.zero...days(30), bare: .seconds),
             "How long browsers may keep a preflight's answer.")
     }
 
@@ -59,7 +59,7 @@ extension SettingsTable {
             \.tls.redirectPort, "tls.redirectPort", "DRIVE_TLS_REDIRECT_PORT", .optional(.integer(1...65_535), shown: "none"),
             "A port for plain HTTP that redirects to HTTPS.")
         Setting(
-            \.tls.hstsMaxAge, "tls.hstsMaxAge", "DRIVE_TLS_HSTS_MAX_AGE", .duration(.zero ... days(3650), bare: .seconds),
+            \.tls.hstsMaxAge, "tls.hstsMaxAge", "DRIVE_TLS_HSTS_MAX_AGE", .duration(.zero...days(3650), bare: .seconds),
             "How long browsers are to insist on HTTPS; 0: the header is not sent.")
     }
 

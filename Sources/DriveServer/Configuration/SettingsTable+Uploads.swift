@@ -16,7 +16,7 @@ extension SettingsTable {
             .duration(.seconds(1)...days(30), bare: .minutes), "The time between two sweeps of uploads.")
         Setting(
             \.uploads.cacheDuration, "uploads.cacheDurationMinutes", "UPLOAD_CACHE_DURATION_MINUTES",
-            .duration(.zero ... days(30), bare: .minutes), "How long the state of an upload may be answered from memory.")
+            .duration(.zero...days(30), bare: .minutes), "How long the state of an upload may be answered from memory.")
         Setting(
             \.uploads.maxFileSize, "uploads.maxFileSize", "UPLOAD_MAX_FILE_SIZE", .size(1...(1 << 60)),
             "The largest file.")

@@ -66,7 +66,7 @@ package enum SettingsTable {
             \.storage.preferredRemote, "storage.preferredRemote", "STORAGE_PREFERRED_REMOTE",
             .optional(.uuid, shown: "the first pool"), "The pool of uploads that name none.")
         Setting(
-            \.storage.blobGracePeriod, "storage.blobGracePeriod", "DRIVE_BLOB_GRACE_PERIOD", .duration(.zero ... days(365)),
+            \.storage.blobGracePeriod, "storage.blobGracePeriod", "DRIVE_BLOB_GRACE_PERIOD", .duration(.zero...days(365)),
             "How long a blob without references is kept.")
     }
 

@@ -66,7 +66,9 @@ package struct DriveHTTPChannel: ServerChildChannel, HTTPChannelHandler {
     package func handle(value: Value, logger: Logger) async {
         guard let (entry, negotiated) = value.admitted else { return }
         // An own task, so that the deadline of a stop can cancel this connection alone.
-        let task = Task { await serve(negotiated, channel: value.channel, logger: logger) }
+        let task = Task(executorPreference: EventLoopTaskExecutor(value.channel.eventLoop)) {
+            await serve(negotiated, channel: value.channel, logger: logger)
+        }
         entry.bind(task)
         await withTaskCancellationHandler {
             await task.value

@@ -4,7 +4,6 @@ import NIOPosix
 import NIOSSL
 import Synchronization
 
-
 /// The TLS context of new connections, made from a certificate chain and a key in PEM files that may change at any time.
 ///
 /// A new connection takes the current context and, at most once in `checkInterval`, starts a look at the files on a thread

@@ -40,7 +40,8 @@ enum ErrorMapping {
         case let error as MultipartError: driveError(error)
         case let error as ConnectionError: driveError(error)
         case is HTTPParserError:
-            DriveError(.invalidRequest, "The request's framing is not valid HTTP/1.1; the connection is closed.", details: ["rule": "framing"])
+            DriveError(
+                .invalidRequest, "The request's framing is not valid HTTP/1.1; the connection is closed.", details: ["rule": "framing"])
         case let error as any HTTPResponseError: driveError(error)
         case is NIOTooManyBytesError:
             DriveError(.payloadTooLarge, "The request body is larger than this route takes.", details: ["rule": "bodySize"])

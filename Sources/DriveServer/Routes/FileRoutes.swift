@@ -46,11 +46,13 @@ enum FileRoutes {
             headers[.contentRange] = ByteRange.contentRange(asked, size: file.size)
         case .notModified: return Response(status: .notModified, headers: headers)
         case .preconditionFailed:
-            throw DriveError(.preconditionFailed, "The file is not the one the request's condition names.", details: ["hash": .string(file.hash)])
+            throw DriveError(
+                .preconditionFailed, "The file is not the one the request's condition names.", details: ["hash": .string(file.hash)])
         case .unsatisfiable:
             var response = ErrorMapping.response(
                 DriveError(
-                    .rangeNotSatisfiable, "The file has \(file.size) bytes; the range lies outside of it.", details: ["size": .integer(file.size)]),
+                    .rangeNotSatisfiable, "The file has \(file.size) bytes; the range lies outside of it.",
+                    details: ["size": .integer(file.size)]),
                 requestId: call.requestId)
             response.headers[.contentRange] = ByteRange.unsatisfiedContentRange(size: file.size)
             return response
@@ -70,7 +72,8 @@ enum FileRoutes {
                     }
                 } catch let error as StorageError {
                     // Too late for a status: the connection is cut short of Content-Length, so the client knows.
-                    logger.error("a download was cut short", metadata: ["requestId": "\(requestId)", "file": "\(file.id)", "error": "\(error)"])
+                    logger.error(
+                        "a download was cut short", metadata: ["requestId": "\(requestId)", "file": "\(file.id)", "error": "\(error)"])
                     throw error
                 }
                 try await writer.finish(nil)

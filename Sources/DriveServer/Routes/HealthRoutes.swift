@@ -47,7 +47,8 @@ enum HealthRoutes {
             queues["pendingTasks"] = waiting
             return try call.reply(
                 UploadsReply(
-                    status: "healthy", service: "healthy", database: "healthy", databaseMilliseconds: time.inSeconds * 1000, queues: queues))
+                    status: "healthy", service: "healthy", database: "healthy", databaseMilliseconds: time.inSeconds * 1000, queues: queues)
+            )
         } catch {
             return try call.reply(
                 UploadsReply(status: "unhealthy", service: "healthy", database: "unreachable", databaseMilliseconds: nil, queues: queues),

@@ -25,7 +25,8 @@ enum PoolRoutes {
         let body: PoolChange = try await call.json()
         guard let name = body.name else { throw DriveError(.invalidRequest, "The field name is missing.", details: ["rule": "name"]) }
         let pool = try await call.services.pools.create(name: name, path: nil, policy: body.applied(to: PoolPolicy()))
-        try await call.services.audit.record(call.actor.entry("pool.create", "pool", pool.id.uuidString.lowercased()), in: call.services.database)
+        try await call.services.audit.record(
+            call.actor.entry("pool.create", "pool", pool.id.uuidString.lowercased()), in: call.services.database)
         return try call.reply(pool, status: .created)
     }
 
@@ -35,7 +36,8 @@ enum PoolRoutes {
         let current = try await call.services.pools.open(id).pool
         let pool = try await call.services.pools.update(
             id, name: body.name ?? current.name, policy: body.applied(to: current.policy), makeDefault: body.isDefault ?? false)
-        try await call.services.audit.record(call.actor.entry("pool.update", "pool", id.uuidString.lowercased()), in: call.services.database)
+        try await call.services.audit.record(
+            call.actor.entry("pool.update", "pool", id.uuidString.lowercased()), in: call.services.database)
         return try call.reply(pool)
     }
 }

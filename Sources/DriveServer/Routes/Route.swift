@@ -88,7 +88,8 @@ struct Call: Sendable {
         guard let text = query(name) else { return value }
         guard let number = Int(text), range.contains(number) else {
             throw DriveError(
-                .invalidRequest, "\(name) must be a whole number from \(range.lowerBound) to \(range.upperBound).", details: ["rule": .string(name)])
+                .invalidRequest, "\(name) must be a whole number from \(range.lowerBound) to \(range.upperBound).",
+                details: ["rule": .string(name)])
         }
         return number
     }
@@ -114,7 +115,8 @@ struct Call: Sendable {
         guard let text = query(name), !text.isEmpty else { return nil }
         // A plus sign of an offset arrives as a space.
         guard let time = Timestamp(text) ?? Timestamp(text.replacing(" ", with: "+")) else {
-            throw DriveError(.invalidRequest, "\(name) must be a date and time such as 2026-01-31T12:00:00Z.", details: ["rule": .string(name)])
+            throw DriveError(
+                .invalidRequest, "\(name) must be a date and time such as 2026-01-31T12:00:00Z.", details: ["rule": .string(name)])
         }
         return time
     }
@@ -190,7 +192,9 @@ enum JSONFault {
             case .dataCorrupted(let context): (name(context.codingPath), "cannot be read")
             @unknown default: ("", "cannot be read")
             }
-        if field.isEmpty { return DriveError(.invalidRequest, "The body is not the JSON object this route takes.", details: ["rule": "json"]) }
+        if field.isEmpty {
+            return DriveError(.invalidRequest, "The body is not the JSON object this route takes.", details: ["rule": "json"])
+        }
         return DriveError(.invalidRequest, "The field \(field) \(what).", details: ["rule": .string(field)])
     }
 

@@ -35,7 +35,8 @@ enum UploadRoutes {
             accountId: caller.accountId, taskId: taskId, serial: created.sessionSerial, expiresAt: expiry)
         return try call.reply(
             CreateUploadReply(
-                taskId: taskId, chunkSize: created.chunkSize, chunksCount: created.chunksCount, sessionToken: token, sessionExpiresAt: expiry))
+                taskId: taskId, chunkSize: created.chunkSize, chunksCount: created.chunksCount, sessionToken: token,
+                sessionExpiresAt: expiry))
     }
 
     @Sendable private static func chunk(_ call: Call) async throws -> Response {
@@ -51,7 +52,8 @@ enum UploadRoutes {
         switch try BodyKind(call.request) {
         case .raw where !BodyKind.isOctetStream(call.request):
             throw DriveError(
-                .unsupportedMediaType, "A chunk is sent as multipart/form-data or as application/octet-stream.", details: ["rule": "contentType"])
+                .unsupportedMediaType, "A chunk is sent as multipart/form-data or as application/octet-stream.",
+                details: ["rule": "contentType"])
         case .multipart:
             reply = try await uploads.receiveChunk(
                 index, of: taskId, body: try MultipartBody(call.request), length: nil, replace: replace, by: caller)
@@ -106,7 +108,8 @@ enum UploadRoutes {
             ResumeInformation(
                 taskId: record.taskId, fileName: record.fileName, fileSize: record.plan.fileSize, contentType: record.contentType,
                 hash: record.hash, chunkSize: record.plan.chunkSize, chunksCount: record.plan.count, uploadedChunks: chunks,
-                status: record.status, fileId: record.fileId, sessionToken: session?.sessionToken, sessionExpiresAt: session?.sessionExpiresAt))
+                status: record.status, fileId: record.fileId, sessionToken: session?.sessionToken,
+                sessionExpiresAt: session?.sessionExpiresAt))
     }
 
     @Sendable private static func progress(_ call: Call) async throws -> Response {
@@ -174,7 +177,8 @@ enum BodyKind {
         if type.hasPrefix("multipart/form-data") {
             self = .multipart
         } else if type.hasPrefix("multipart/") {
-            throw DriveError(.unsupportedMediaType, "Send the bytes as multipart/form-data or as the raw body.", details: ["rule": "contentType"])
+            throw DriveError(
+                .unsupportedMediaType, "Send the bytes as multipart/form-data or as the raw body.", details: ["rule": "contentType"])
         } else {
             let length = request.headers[.contentLength].flatMap { Int64($0) }
             self = .raw(length: length ?? (request.headers[.transferEncoding] == nil ? 0 : nil))
@@ -204,7 +208,8 @@ private struct DirectFields {
         }
         let expiry = try field("expiredAt").map { text in
             guard let time = Timestamp(text) else {
-                throw DriveError(.invalidRequest, "expiredAt must be a date and time such as 2026-01-31T12:00:00Z.", details: ["rule": "expiredAt"])
+                throw DriveError(
+                    .invalidRequest, "expiredAt must be a date and time such as 2026-01-31T12:00:00Z.", details: ["rule": "expiredAt"])
             }
             return time
         }
@@ -216,7 +221,8 @@ private struct DirectFields {
     static func required(_ name: String?) throws(DriveError) -> String {
         guard let name else {
             throw DriveError(
-                .invalidFileName, "A file needs a name: ?fileName=… beside a raw body, or the form part's filename.", details: ["rule": "fileName"])
+                .invalidFileName, "A file needs a name: ?fileName=… beside a raw body, or the form part's filename.",
+                details: ["rule": "fileName"])
         }
         return name
     }

@@ -25,9 +25,11 @@ public final class BundleService: Sendable {
         try UploadService.checkExpiry(expiredAt, now: now)
         let id = PoolDirectory.randomUUID(surroundings)
         return try await database.write { sql in
-            let count = try sql.first("SELECT COUNT(*) AS total FROM bundles WHERE account_id = $1", [.uuid(caller.accountId)])?.int("total") ?? 0
+            let count =
+                try sql.first("SELECT COUNT(*) AS total FROM bundles WHERE account_id = $1", [.uuid(caller.accountId)])?.int("total") ?? 0
             guard count < Self.maximumPerAccount else {
-                throw DriveError(.forbidden, "An account has at most \(Self.maximumPerAccount) bundles.", details: ["rule": "maximumBundles"])
+                throw DriveError(
+                    .forbidden, "An account has at most \(Self.maximumPerAccount) bundles.", details: ["rule": "maximumBundles"])
             }
             try sql.execute(
                 "INSERT INTO bundles (id, account_id, name, description, expired_at, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $6)",
@@ -35,7 +37,8 @@ public final class BundleService: Sendable {
             try AuditTrail.append(
                 "bundle.create", on: "bundle", id: id.uuidString.lowercased(), by: caller, surroundings: surroundings, in: sql)
             return FileBundle(
-                id: id, name: name, description: description, expiredAt: expiredAt, fileCount: 0, totalSize: 0, createdAt: now, updatedAt: now)
+                id: id, name: name, description: description, expiredAt: expiredAt, fileCount: 0, totalSize: 0, createdAt: now,
+                updatedAt: now)
         }
     }
 
@@ -109,7 +112,8 @@ public final class BundleService: Sendable {
             throw DriveError(.invalidRequest, "A bundle's name has 1 to 255 bytes and no control characters.", details: ["rule": "name"])
         }
         guard (description?.utf8.count ?? 0) <= 4096, description?.unicodeScalars.contains("\0") != true else {
-            throw DriveError(.invalidRequest, "A bundle's description has at most 4096 bytes, and no NUL.", details: ["rule": "description"])
+            throw DriveError(
+                .invalidRequest, "A bundle's description has at most 4096 bytes, and no NUL.", details: ["rule": "description"])
         }
     }
 }

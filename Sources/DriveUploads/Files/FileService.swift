@@ -89,8 +89,9 @@ public final class FileService: Sendable {
         let now = surroundings.now()
         if case .some(.some(let expiry)) = change.expiredAt { try UploadService.checkExpiry(expiry, now: now) }
         return try await database.write { sql in
-            guard let row = try sql.first(
-                "SELECT * FROM files WHERE id = $1 AND account_id = $2\(sql.dialect.forUpdate)", [.text(id), .uuid(caller.accountId)])
+            guard
+                let row = try sql.first(
+                    "SELECT * FROM files WHERE id = $1 AND account_id = $2\(sql.dialect.forUpdate)", [.text(id), .uuid(caller.accountId)])
             else { throw Self.notFound(id) }
             var file = try FileRow.cloudFile(row)
             if let name { file.name = name }
@@ -127,8 +128,9 @@ public final class FileService: Sendable {
 
     /// Removes a file's row, its reference and its charge; the bytes go after the grace period. False where there is none.
     static func remove(_ id: String, account: UUID, now: Timestamp, in sql: any SQLSession) throws -> Bool {
-        guard let row = try sql.first(
-            "DELETE FROM files WHERE id = $1 AND account_id = $2 RETURNING hash, pool_id, charged_bytes", [.text(id), .uuid(account)])
+        guard
+            let row = try sql.first(
+                "DELETE FROM files WHERE id = $1 AND account_id = $2 RETURNING hash, pool_id, charged_bytes", [.text(id), .uuid(account)])
         else { return false }
         try sql.execute(
             """
@@ -201,7 +203,8 @@ public final class FileService: Sendable {
         try await database.read { sql in
             let row = try sql.first("SELECT used_bytes, reserved_bytes FROM account_usage WHERE account_id = $1", [.uuid(account)])
             return QuotaReply(
-                quotaBytes: try QuotaLedger.limit(of: account, default: defaultQuota, in: sql), usedBytes: try row?.int64("used_bytes") ?? 0,
+                quotaBytes: try QuotaLedger.limit(of: account, default: defaultQuota, in: sql),
+                usedBytes: try row?.int64("used_bytes") ?? 0,
                 reservedBytes: try row?.int64("reserved_bytes") ?? 0)
         }
     }
@@ -222,7 +225,8 @@ public final class FileService: Sendable {
             let usage = try sql.first("SELECT reserved_bytes FROM account_usage WHERE account_id = $1", [.uuid(account)])
             return UsageReply(
                 fileCount: pools.reduce(0) { $0 + $1.fileCount }, totalBytes: pools.reduce(0) { $0 + $1.totalBytes },
-                chargedBytes: pools.reduce(0) { $0 + $1.chargedBytes }, reservedBytes: try usage?.int64("reserved_bytes") ?? 0, pools: pools)
+                chargedBytes: pools.reduce(0) { $0 + $1.chargedBytes }, reservedBytes: try usage?.int64("reserved_bytes") ?? 0, pools: pools
+            )
         }
     }
 }

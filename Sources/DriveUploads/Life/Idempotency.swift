@@ -21,12 +21,15 @@ enum Idempotency {
             try sql.first(
                 "SELECT operation, fingerprint, response FROM idempotency_keys WHERE account_id = $1 AND key = $2",
                 [.uuid(account), .text(key)]
-            ).map { Stored(operation: try $0.text("operation"), fingerprint: try $0.text("fingerprint"), response: try $0.text("response")) }
+            ).map {
+                Stored(operation: try $0.text("operation"), fingerprint: try $0.text("fingerprint"), response: try $0.text("response"))
+            }
         }
         guard let stored else { return nil }
         guard stored.operation == operation, stored.fingerprint == fingerprint else {
             throw DriveError(
-                .idempotencyConflict, "This Idempotency-Key was used for another request; use a new one.", details: ["rule": "Idempotency-Key"])
+                .idempotencyConflict, "This Idempotency-Key was used for another request; use a new one.",
+                details: ["rule": "Idempotency-Key"])
         }
         return try DriveJSON.value(Answer.self, from: stored.response)
     }

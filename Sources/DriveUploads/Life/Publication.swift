@@ -84,7 +84,8 @@ struct Publication: Sendable {
             WHERE task_id = $1 AND status = $5
             """,
             [
-                .text(taskId), .text(TaskStatus.completed.rawValue), .encoded(results), .timestamp(now), .text(TaskStatus.inProgress.rawValue),
+                .text(taskId), .text(TaskStatus.completed.rawValue), .encoded(results), .timestamp(now),
+                .text(TaskStatus.inProgress.rawValue),
             ])
         guard upload == 1, task == 1 else { throw try lostRace(in: sql) }
         try sql.execute(
@@ -94,7 +95,8 @@ struct Publication: Sendable {
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '{}', $10, $11, $12, $12)
             """,
             [
-                .text(fileId), .uuid(accountId), .text(name), .integer(size), .text(contentType), .text(hash), .uuid(pool.id), .uuid(bundleId),
+                .text(fileId), .uuid(accountId), .text(name), .integer(size), .text(contentType), .text(hash), .uuid(pool.id),
+                .uuid(bundleId),
                 .integer(charge), .text(taskId), .timestamp(expiredAt), .timestamp(now),
             ])
         try QuotaLedger.settle(reserved: reservedBytes, charged: charge, files: 1, for: accountId, in: sql)

@@ -64,23 +64,27 @@ extension UploadService {
         var writer = ChunkWriter(
             file: session.file, io: io, start: offset,
             digests: ChunkDigests(wholeFile: frontier, chunk: body.mayExpectSHA256 ? SHA256Stream() : nil))
-        var reader = PieceReader(body, size: settings.writePiece)
-        while true {
-            let (buffers, count) = try await reader.next { session.heard(claim) }
-            if count == 0 { break }
-            guard writer.written + Int64(count) <= size else {
-                throw Self.wrongSize(writer.written + Int64(count), expected: size, index: claim.index)
+        var reader = PieceReader(body)
+        try await pieces.withShare { pieceSize in
+            while true {
+                let (buffers, count) = try await reader.next(pieceSize()) { session.heard(claim) }
+                if count == 0 { break }
+                guard writer.written + Int64(count) <= size else {
+                    throw Self.wrongSize(writer.written + Int64(count), expected: size, index: claim.index)
+                }
+                guard claim.beginWrite() else { throw takenOver(claim, session) }
+                defer { claim.endWrite() }
+                try await writer.write(buffers)
             }
-            guard claim.beginWrite() else { throw takenOver(claim, session) }
-            defer { claim.endWrite() }
-            try await writer.write(buffers)
         }
+        writer.finish()
         guard writer.written == size else { throw Self.wrongSize(writer.written, expected: size, index: claim.index) }
         let expected = try reader.body.expectedDigests()
         var digests = writer.digests
         if digests.chunk == nil, expected.contains(where: { if case .sha256 = $0 { true } else { false } }) {
             digests.chunk = try await RangeHasher.hash(
-                session.file, range: offset..<offset + size, continuing: SHA256Stream(), io: io) { _, _ in true }
+                session.file, range: offset..<offset + size, continuing: SHA256Stream(), io: io
+            ) { _, _ in true }
         }
         try Self.check(expected, against: digests, index: claim.index)
         return (digests, epoch)
@@ -143,8 +147,8 @@ extension UploadService {
             }
             if known == 0 {
                 try sql.execute(
-                "INSERT INTO upload_chunks (session_id, chunk_index, chunk_size, checksum, uploaded_at) VALUES ($1, $2, $3, $4, $5)",
-                [.uuid(record.id), .int(index), .integer(size), .text(checksum), .timestamp(now)])
+                    "INSERT INTO upload_chunks (session_id, chunk_index, chunk_size, checksum, uploaded_at) VALUES ($1, $2, $3, $4, $5)",
+                    [.uuid(record.id), .int(index), .integer(size), .text(checksum), .timestamp(now)])
             }
             let chunks = try row.int("chunks_uploaded")
             let progress = UploadRecord.progress(bytes: try row.int64("bytes_uploaded"), of: record.plan.fileSize, status: .inProgress)
@@ -158,7 +162,8 @@ extension UploadService {
                 ])
             if send {
                 try EventOutbox.append(
-                    UploadEvents.progress(record, progress: progress, chunks: chunks, now: now), account: record.accountId, now: now, in: sql)
+                    UploadEvents.progress(record, progress: progress, chunks: chunks, now: now), account: record.accountId, now: now,
+                    in: sql)
             }
             return (chunks, progress)
         }

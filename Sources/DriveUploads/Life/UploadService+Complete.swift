@@ -55,7 +55,8 @@ extension UploadService {
                 return nil
             }
             guard let file = try FileRow.find(fileId, account: account, in: sql) else {
-                throw DriveError(.fileNotFound, "The upload was completed, and its file was deleted since.", details: ["fileId": .string(fileId)])
+                throw DriveError(
+                    .fileNotFound, "The upload was completed, and its file was deleted since.", details: ["fileId": .string(fileId)])
             }
             return file
         }

@@ -29,7 +29,10 @@ extension UploadService {
                 details: ["rule": "encryptPassword"])
         }
         let fingerprint = try Self.fingerprint(of: request)
-        if let key = idempotencyKey, let answer = try await Idempotency.answer(key, operation: "create", fingerprint: fingerprint, account: caller.accountId, as: CreatedUpload.self, database: database) {
+        if let key = idempotencyKey,
+            let answer = try await Idempotency.answer(
+                key, operation: "create", fingerprint: fingerprint, account: caller.accountId, as: CreatedUpload.self, database: database)
+        {
             return answer
         }
         let fileName = try FileName.validated(request.fileName)
@@ -87,7 +90,9 @@ extension UploadService {
             try? await opened.store.removeStaging(draft.taskId)
             // Two requests with one key at once: the other one's answer is the answer.
             if let key = idempotencyKey, case .uniqueViolation? = (error as? DatabaseError)?.kind,
-                let answer = try await Idempotency.answer(key, operation: "create", fingerprint: fingerprint, account: caller.accountId, as: CreatedUpload.self, database: database)
+                let answer = try await Idempotency.answer(
+                    key, operation: "create", fingerprint: fingerprint, account: caller.accountId, as: CreatedUpload.self,
+                    database: database)
             {
                 return answer
             }
@@ -104,7 +109,8 @@ extension UploadService {
         let allowed = text.utf8.allSatisfy { (0x20...0x7E).contains($0) }
         guard text.utf8.count <= 255, allowed, parts.count == 2, parts.allSatisfy({ !$0.isEmpty && !$0.contains(" ") }) else {
             throw DriveError(
-                .invalidRequest, "contentType must be a media type such as image/png, of at most 255 bytes.", details: ["rule": "contentType"])
+                .invalidRequest, "contentType must be a media type such as image/png, of at most 255 bytes.",
+                details: ["rule": "contentType"])
         }
         return text
     }
@@ -119,7 +125,8 @@ extension UploadService {
 
     static func checkExpiry(_ expiry: Timestamp?, now: Timestamp) throws(DriveError) {
         if let expiry, expiry <= now {
-            throw DriveError(.invalidRequest, "expiredAt lies in the past.", details: ["rule": "expiredAt", "expiredAt": .string("\(expiry)")])
+            throw DriveError(
+                .invalidRequest, "expiredAt lies in the past.", details: ["rule": "expiredAt", "expiredAt": .string("\(expiry)")])
         }
     }
 

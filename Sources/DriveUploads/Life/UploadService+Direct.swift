@@ -48,7 +48,10 @@ extension UploadService {
         // What is known of the bytes before they are read: the same key with other bytes is another request.
         let fingerprintDigests = (try? body.expectedDigests())?.map { "\($0)" } ?? []
         let fingerprint = try Self.fingerprint(of: DirectFingerprint(request: request, length: length, digests: fingerprintDigests))
-        if let key = idempotencyKey, let file = try await Idempotency.answer(key, operation: "direct", fingerprint: fingerprint, account: caller.accountId, as: CloudFile.self, database: database) {
+        if let key = idempotencyKey,
+            let file = try await Idempotency.answer(
+                key, operation: "direct", fingerprint: fingerprint, account: caller.accountId, as: CloudFile.self, database: database)
+        {
             return file
         }
         let fileName = try FileName.validated(request.fileName)
@@ -68,8 +71,10 @@ extension UploadService {
         let reserved = min(length ?? limit, limit)
         let draft = UploadDraft(
             id: PoolDirectory.randomUUID(surroundings), taskId: surroundings.newIdentifier(), fileName: fileName, contentType: contentType,
-            plan: ChunkPlan(fileSize: reserved, chunkSize: max(1, reserved)), pool: opened.pool, bundleId: request.bundleId, hash: hash ?? "",
-            expiredAt: request.expiredAt ?? opened.pool.policy.defaultExpirySeconds.map { now + .seconds($0) }, legacyEvents: settings.legacyUploadEvents,
+            plan: ChunkPlan(fileSize: reserved, chunkSize: max(1, reserved)), pool: opened.pool, bundleId: request.bundleId,
+            hash: hash ?? "",
+            expiredAt: request.expiredAt ?? opened.pool.policy.defaultExpirySeconds.map { now + .seconds($0) },
+            legacyEvents: settings.legacyUploadEvents,
             face: UploadFace.direct, bootId: bootId, now: now, sessionExpiresAt: now + settings.sessionLifetime)
         let path = try await staging { try await opened.store.newBlobPath() }
         let (settings, surroundings) = (settings, surroundings)
@@ -85,7 +90,8 @@ extension UploadService {
             // In a task of its own: the request's is cancelled where its connection broke.
             await Task { await abandon(draft, path: path, store: opened.store, by: caller) }.value
             if let key = idempotencyKey, case .uniqueViolation? = (error as? DatabaseError)?.kind,
-                let file = try await Idempotency.answer(key, operation: "direct", fingerprint: fingerprint, account: caller.accountId, as: CloudFile.self, database: database)
+                let file = try await Idempotency.answer(
+                    key, operation: "direct", fingerprint: fingerprint, account: caller.accountId, as: CloudFile.self, database: database)
             {
                 return file
             }
@@ -110,12 +116,14 @@ extension UploadService {
         let file = try await store.createStaging(draft.taskId, size: 0, keepSize: true)
         var writer = ChunkWriter(
             file: file, io: io, start: 0, digests: ChunkDigests(wholeFile: SHA256Stream(), chunk: nil))
-        var reader = PieceReader(body, size: settings.writePiece)
-        while true {
-            let (buffers, count) = try await reader.next()
-            if count == 0 { break }
-            guard writer.written + Int64(count) <= limit else { throw Self.tooLarge(limit) }
-            try await writer.write(buffers)
+        var reader = PieceReader(body)
+        try await pieces.withShare { pieceSize in
+            while true {
+                let (buffers, count) = try await reader.next(pieceSize())
+                if count == 0 { break }
+                guard writer.written + Int64(count) <= limit else { throw Self.tooLarge(limit) }
+                try await writer.write(buffers)
+            }
         }
         let size = writer.written
         if let refusal = draft.pool.policy.refusal(
@@ -133,8 +141,7 @@ extension UploadService {
                 .hashMismatch, "The received bytes do not have the announced SHA-256; nothing was published.",
                 details: ["expectedHash": .string(expectedHash), "actualHash": .string(hash)])
         }
-        try await io.run { try file.sync() }
-        try await store.publish(staging: draft.taskId, as: path)
+        try await store.publish(staging: draft.taskId, as: path, flushing: file)
         let publication = Publication(
             fileId: surroundings.newIdentifier(), taskId: draft.taskId, accountId: caller.accountId, name: draft.fileName, size: size,
             contentType: draft.contentType, hash: hash, pool: draft.pool, expiredAt: draft.expiredAt,

@@ -74,7 +74,8 @@ extension UploadService {
                 arguments.append(.text(status.rawValue))
                 condition += " AND t.status = $2"
             }
-            let total = try sql.first("SELECT COUNT(*) AS total FROM \(UploadRecord.tables) WHERE \(condition)", arguments)?.int("total") ?? 0
+            let total =
+                try sql.first("SELECT COUNT(*) AS total FROM \(UploadRecord.tables) WHERE \(condition)", arguments)?.int("total") ?? 0
             let direction = query.descending ? "DESC" : "ASC"
             let count = arguments.count
             let rows = try sql.query(
@@ -152,14 +153,16 @@ extension UploadService {
         let surroundings = surroundings
         return try await database.write { sql in
             let ended: [SQLValue] = [
-                .uuid(caller.accountId), .text(TaskStatus.failed.rawValue), .text(TaskStatus.cancelled.rawValue), .text(TaskStatus.expired.rawValue),
+                .uuid(caller.accountId), .text(TaskStatus.failed.rawValue), .text(TaskStatus.cancelled.rawValue),
+                .text(TaskStatus.expired.rawValue),
                 .text(TaskType.fileUpload.rawValue),
             ]
             let condition = "account_id = $1 AND status IN ($2, $3, $4) AND type = $5"
             try sql.execute("DELETE FROM upload_tasks WHERE task_id IN (SELECT task_id FROM tasks WHERE \(condition))", ended)
             let removed = try sql.execute("DELETE FROM tasks WHERE \(condition)", ended)
             try AuditTrail.append(
-                "upload.cleanup", on: "account", id: caller.accountId.uuidString.lowercased(), by: caller, details: ["removed": .integer(Int64(removed))],
+                "upload.cleanup", on: "account", id: caller.accountId.uuidString.lowercased(), by: caller,
+                details: ["removed": .integer(Int64(removed))],
                 surroundings: surroundings, in: sql)
             return removed
         }

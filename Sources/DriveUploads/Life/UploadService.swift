@@ -19,6 +19,7 @@ public final class UploadService: Sendable {
     let faults: Faults
     let logger: Logger
     let bootId: String
+    let pieces: PieceBudget
     let sessions = Mutex<[SessionKey: SessionEntry]>([:])
 
     /// The account is part of the key, so that nobody's look-up stands in another's way.
@@ -44,6 +45,7 @@ public final class UploadService: Sendable {
         self.faults = faults
         self.bootId = bootId
         self.logger = logger
+        pieces = PieceBudget(total: settings.writeMemory, largest: settings.writePiece)
     }
 
     /// Uploads that are open in memory.
@@ -177,7 +179,8 @@ public final class UploadService: Sendable {
                 let crc = try await RangeHasher.crc32c(file, range: offset..<offset + size, io: io)
                 if CRC32C.hex(crc) == chunk.checksum { kept.append(chunk) }
             } catch let error as StorageError {
-                logger.error("a staged chunk cannot be read", metadata: ["task": "\(record.taskId)", "chunk": "\(chunk.index)", "error": "\(error)"])
+                logger.error(
+                    "a staged chunk cannot be read", metadata: ["task": "\(record.taskId)", "chunk": "\(chunk.index)", "error": "\(error)"])
             }
         }
         return kept

@@ -28,8 +28,10 @@ public struct UploadSettings: Sendable {
     /// nil: no limit.
     public var defaultQuota: Int64? = 100 << 30
     public var legacyUploadEvents = false
-    /// The most bytes gathered before they are handed to a writing thread.
-    public var writePiece = 256 << 10
+    /// The most bytes gathered before they are handed to a writing thread; each piece costs two thread switches.
+    public var writePiece = 1 << 20
+    /// Bytes that all bodies together may gather.
+    public var writeMemory = 24 << 20
 
     public init() {}
 }

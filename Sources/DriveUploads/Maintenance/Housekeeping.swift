@@ -115,7 +115,8 @@ public final class Housekeeping: Sendable {
         while true {
             let count = try await uploads.database.write { sql in
                 let rows = try sql.query(
-                    "SELECT id, account_id FROM files WHERE expired_at IS NOT NULL AND expired_at <= $1 LIMIT $2", [.timestamp(now), .int(Self.batch)])
+                    "SELECT id, account_id FROM files WHERE expired_at IS NOT NULL AND expired_at <= $1 LIMIT $2",
+                    [.timestamp(now), .int(Self.batch)])
                 for row in rows {
                     let (id, account) = (try row.text("id"), try row.uuid("account_id"))
                     if try FileService.remove(id, account: account, now: now, in: sql) {
@@ -136,12 +137,14 @@ public final class Housekeeping: Sendable {
         let surroundings = surroundings
         return try await uploads.database.write { sql in
             let rows = try sql.query(
-                "SELECT id, account_id FROM bundles WHERE expired_at IS NOT NULL AND expired_at <= $1 LIMIT $2", [.timestamp(now), .int(Self.batch)])
+                "SELECT id, account_id FROM bundles WHERE expired_at IS NOT NULL AND expired_at <= $1 LIMIT $2",
+                [.timestamp(now), .int(Self.batch)])
             for row in rows {
                 let (id, account) = (try row.uuid("id"), try row.uuid("account_id"))
                 try BundleService.remove(id, account: account, withFiles: true, now: now, in: sql)
                 try AuditTrail.append(
-                    "bundle.expire", on: "bundle", id: id.uuidString.lowercased(), by: .system(for: account), surroundings: surroundings, in: sql)
+                    "bundle.expire", on: "bundle", id: id.uuidString.lowercased(), by: .system(for: account), surroundings: surroundings,
+                    in: sql)
             }
             return rows.count
         }
@@ -209,7 +212,8 @@ public final class Housekeeping: Sendable {
         }
         for (taskId, account) in broken {
             try await uploads.end(
-                taskId, as: .failed, message: "The server stopped before the file was whole.", code: "BODY_TRUNCATED", by: .system(for: account))
+                taskId, as: .failed, message: "The server stopped before the file was whole.", code: "BODY_TRUNCATED",
+                by: .system(for: account))
         }
     }
 

@@ -54,7 +54,10 @@ public struct InvariantChecker: Sendable {
                 (
                     try sql.query("SELECT checksum, file_size, storage_path FROM file_checksums WHERE pool_id = $1", [.uuid(pool.id)])
                         .map { Row(checksum: try $0.text("checksum"), size: try $0.int64("file_size"), path: try $0.text("storage_path")) },
-                    Set(try sql.query("SELECT storage_path FROM blob_intents WHERE pool_id = $1", [.uuid(pool.id)]).map { try $0.text("storage_path") })
+                    Set(
+                        try sql.query("SELECT storage_path FROM blob_intents WHERE pool_id = $1", [.uuid(pool.id)]).map {
+                            try $0.text("storage_path")
+                        })
                 )
             }
             for row in rows {
@@ -117,7 +120,8 @@ public struct InvariantChecker: Sendable {
                 (SELECT 1 FROM file_checksums b WHERE b.checksum = f.hash AND b.pool_id = f.pool_id)
                 """)
             for row in lost {
-                findings.append(Finding(kind: "file.blobless", subject: try row.text("id"), message: "a file without a blob row", repaired: false))
+                findings.append(
+                    Finding(kind: "file.blobless", subject: try row.text("id"), message: "a file without a blob row", repaired: false))
             }
             return findings
         }
@@ -182,7 +186,8 @@ public struct InvariantChecker: Sendable {
                     try sql.execute("UPDATE pools SET open_bytes = $2 WHERE id = $1", [.uuid(try row.uuid("id")), .integer(computed)])
                 }
                 return Finding(
-                    kind: "pool.openBytes", subject: try row.text("name"), message: "open_bytes is \(stored), recomputed \(computed)", repaired: repair)
+                    kind: "pool.openBytes", subject: try row.text("name"), message: "open_bytes is \(stored), recomputed \(computed)",
+                    repaired: repair)
             }
         }
     }
@@ -227,7 +232,8 @@ public struct InvariantChecker: Sendable {
                 let (counted, chunks) = (try row.int64("chunks_uploaded"), try row.int64("chunks"))
                 if !status.isTerminal, counted != chunks {
                     findings.append(
-                        Finding(kind: "task.chunks", subject: id, message: "counts \(counted) chunks, there are \(chunks)", repaired: false))
+                        Finding(kind: "task.chunks", subject: id, message: "counts \(counted) chunks, there are \(chunks)", repaired: false)
+                    )
                 }
             }
             return findings

@@ -62,7 +62,8 @@ public final class PoolDirectory: Sendable {
             let current = try sql.first("SELECT id FROM pools WHERE is_default = $1", [.bool(true)])?.uuid("id")
             if let preferred, let current, current != preferred {
                 throw DriveError(
-                    .invalidRequest, "STORAGE_PREFERRED_REMOTE names no pool of this server.", details: ["rule": "STORAGE_PREFERRED_REMOTE"])
+                    .invalidRequest, "STORAGE_PREFERRED_REMOTE names no pool of this server.", details: ["rule": "STORAGE_PREFERRED_REMOTE"]
+                )
             }
             return current == nil
         }
@@ -179,14 +180,18 @@ public final class PoolDirectory: Sendable {
                 try FileSystem.makeFolder(staging)
                 // Publishing is a rename, which never crosses file systems.
                 // A folder of its own for each pool, so that nobody else's files are taken for unfinished uploads.
-                if try FileSystem.device(of: staging) == FileSystem.device(of: root) { stagingFolder = staging + "/" + id.uuidString.lowercased() }
+                if try FileSystem.device(of: staging) == FileSystem.device(of: root) {
+                    stagingFolder = staging + "/" + id.uuidString.lowercased()
+                }
             }
             return try LocalPool(
-                root: root, identity: id.uuidString.lowercased(), isNew: isNew, staging: stagingFolder, io: io, faults: faults, surroundings: surroundings, exclusive: exclusive)
+                root: root, identity: id.uuidString.lowercased(), isNew: isNew, staging: stagingFolder, io: io, faults: faults,
+                surroundings: surroundings, exclusive: exclusive)
         } catch {
             if error.call == "flock" {
                 throw DriveError(
-                    .poolInUse, "Another drive process owns the pool folder \(root); stop it first, or give this one a data folder of its own.",
+                    .poolInUse,
+                    "Another drive process owns the pool folder \(root); stop it first, or give this one a data folder of its own.",
                     details: ["rule": "poolFolder"], retryAfter: 5)
             }
             if error.call == "pool" || error.isMissing {
@@ -250,7 +255,8 @@ public final class PoolDirectory: Sendable {
             throw DriveError(.invalidRequest, "costMultiplier must be 0 to 1000.", details: ["rule": "costMultiplier"])
         }
         for (rule, value) in [
-            ("maxFileSize", policy.maxFileSize), ("defaultExpirySeconds", policy.defaultExpirySeconds), ("maxOpenBytes", policy.maxOpenBytes),
+            ("maxFileSize", policy.maxFileSize), ("defaultExpirySeconds", policy.defaultExpirySeconds),
+            ("maxOpenBytes", policy.maxOpenBytes),
         ] {
             if let value, value <= 0 || value > 1 << 60 {
                 throw DriveError(.invalidRequest, "\(rule) must be more than 0.", details: ["rule": .string(rule)])

@@ -27,7 +27,8 @@ enum QuotaLedger {
         DriveError(
             .quotaExceeded, "The quota of \(limit) bytes has no room for \(needed) more.",
             details: [
-                "quotaBytes": .integer(limit), "usedBytes": .integer(used), "reservedBytes": .integer(reserved), "neededBytes": .integer(needed),
+                "quotaBytes": .integer(limit), "usedBytes": .integer(used), "reservedBytes": .integer(reserved),
+                "neededBytes": .integer(needed),
             ])
     }
 

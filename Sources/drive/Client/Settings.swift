@@ -74,7 +74,10 @@ enum Quantity {
         let lower = text.trimmingCharacters(in: .whitespaces).lowercased()
         let digits = lower.prefix { $0.isASCII && $0.isNumber }
         guard let number = Int64(digits), number > 0 else { return nil }
-        let shifts = ["": 0, "b": 0, "k": 10, "kb": 10, "kib": 10, "m": 20, "mb": 20, "mib": 20, "g": 30, "gb": 30, "gib": 30, "t": 40, "tb": 40, "tib": 40]
+        let shifts = [
+            "": 0, "b": 0, "k": 10, "kb": 10, "kib": 10, "m": 20, "mb": 20, "mib": 20, "g": 30, "gb": 30, "gib": 30, "t": 40, "tb": 40,
+            "tib": 40,
+        ]
         guard let shift = shifts[lower.dropFirst(digits.count).trimmingCharacters(in: .whitespaces)] else { return nil }
         let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << shift)
         return overflow ? nil : bytes

@@ -128,10 +128,15 @@ struct PoolCommand: AsyncParsableCommand {
             let (text, rename, makeDefault, policy) = (pool, rename, `default`, policy)
             let change = try PolicyChange(policy)
             try await options.pools { pools, _ in
-                guard let found = try await pools.list().first(where: { $0.name == text || $0.id.uuidString.lowercased() == text.lowercased() }) else {
+                guard
+                    let found = try await pools.list().first(where: {
+                        $0.name == text || $0.id.uuidString.lowercased() == text.lowercased()
+                    })
+                else {
                     throw Failure(.notFound, "there is no pool \(text)")
                 }
-                _ = try await pools.update(found.id, name: rename ?? found.name, policy: try change.applied(to: found.policy), makeDefault: makeDefault)
+                _ = try await pools.update(
+                    found.id, name: rename ?? found.name, policy: try change.applied(to: found.policy), makeDefault: makeDefault)
             }
         }
     }

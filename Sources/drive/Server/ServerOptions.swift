@@ -11,7 +11,9 @@ struct ServerOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The data folder (DRIVE_DATA; default ./data).", valueName: "folder"), completion: .directory)
     var data: String?
 
-    @Option(help: ArgumentHelp("A YAML file with settings (DRIVE_CONFIG; default drive.yaml in the data folder).", valueName: "file"), completion: .file())
+    @Option(
+        help: ArgumentHelp("A YAML file with settings (DRIVE_CONFIG; default drive.yaml in the data folder).", valueName: "file"),
+        completion: .file())
     var config: String?
 
     /// The configuration: `overrides` over the environment over the file. Wrong values end the command, all at once.

@@ -90,7 +90,8 @@ struct TokenCommand: AsyncParsableCommand {
                 Output.table(
                     [["ID", "ACCOUNT", "ROLE", "EXPIRES", "STATE", "NAME"]]
                         + tokens.map { account, record in
-                            let state = record.revokedAt != nil ? "revoked" : record.expiresAt < context.surroundings.now() ? "expired" : "valid"
+                            let state =
+                                record.revokedAt != nil ? "revoked" : record.expiresAt < context.surroundings.now() ? "expired" : "valid"
                             return [record.id, account.name, record.role.rawValue, "\(record.expiresAt)", state, record.name]
                         })
             }

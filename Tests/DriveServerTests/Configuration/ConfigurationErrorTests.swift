@@ -80,10 +80,11 @@ import Testing
         #expect(try #require(found) >= line)
     }
 
-    @Test(arguments: [
-        ("port: 1", "server.port"), ("server: {prot: 1}", "server.port"), ("servr: {port: 1}", "server"), ("zzzzzzzzz: 1", nil),
-        ("acces:\n  tokenTTL: 1d", "access"), ("uploads: {maxchunksize: 1}", "uploads.maxChunkSize"),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("port: 1", "server.port"), ("server: {prot: 1}", "server.port"), ("servr: {port: 1}", "server"), ("zzzzzzzzz: 1", nil),
+            ("acces:\n  tokenTTL: 1d", "access"), ("uploads: {maxchunksize: 1}", "uploads.maxChunkSize"),
+        ] as [(String, String?)])
     func unknownKeysSuggestTheNearest(yaml: String, suggestion: String?) throws {
         let problem = try #require(ConfigurationErrorTests.problems(yaml: yaml).first)
         #expect(problem.reason == "is not a setting")

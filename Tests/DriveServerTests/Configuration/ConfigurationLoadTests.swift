@@ -14,14 +14,15 @@ import Testing
         #expect(configuration.threads.ioCount(processors: 2) == 16)
     }
 
-    @Test(arguments: [
-        (override: "1", environment: "2", file: "3", expected: 1),
-        (override: nil, environment: "2", file: "3", expected: 2),
-        (override: nil, environment: "", file: "3", expected: 3),
-        (override: nil, environment: nil, file: "3", expected: 3),
-        (override: nil, environment: nil, file: "~", expected: 8080),
-        (override: "1", environment: "wrong", file: "wrong", expected: 1),
-    ] as [(override: String?, environment: String?, file: String, expected: Int)])
+    @Test(
+        arguments: [
+            (override: "1", environment: "2", file: "3", expected: 1),
+            (override: nil, environment: "2", file: "3", expected: 2),
+            (override: nil, environment: "", file: "3", expected: 3),
+            (override: nil, environment: nil, file: "3", expected: 3),
+            (override: nil, environment: nil, file: "~", expected: 8080),
+            (override: "1", environment: "wrong", file: "wrong", expected: 1),
+        ] as [(override: String?, environment: String?, file: String, expected: Int)])
     func layersLieOverEachOther(row: (override: String?, environment: String?, file: String, expected: Int)) throws {
         let configuration = try DriveConfiguration.load(
             overrides: row.override.map { ["server.port": $0] } ?? [:], environment: row.environment.map { ["DRIVE_PORT": $0] } ?? [:],
