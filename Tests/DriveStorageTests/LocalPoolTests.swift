@@ -109,7 +109,7 @@ import Darwin
             #expect(throws: StorageError("rename", EXDEV)) { try StorageFixture.pool(folder + "/pool", io: io, staging: other) }
             let near = try StorageFixture.pool(folder + "/near", io: io, staging: folder + "/staging")
             _ = try await near.createStaging(Self.name, size: 1, keepSize: false)
-            #expect(FileManager.default.fileExists(atPath: folder + "/staging/a"))
+            #expect(FileManager.default.fileExists(atPath: folder + "/staging/" + Self.name))
         }
     }
 
