@@ -32,15 +32,13 @@ public struct UploadRecord: Sendable {
     public let lastActivity: Timestamp
     public let createdAt: Timestamp
     public let updatedAt: Timestamp
-    public let sentProgress: Double
-    public let sentAt: Timestamp
 
     /// The columns `init(row:)` reads, from `upload_tasks u JOIN tasks t`.
     public static let columns = """
         u.id, u.task_id, u.account_id, u.file_name, u.file_size, u.content_type, u.chunk_size, u.chunks_uploaded,
         u.bytes_uploaded, u.pool_id, u.bundle_id, u.expired_at, u.hash, u.reserved_bytes, u.legacy_events, u.face,
         u.staging_path, u.boot_id, u.hashed_bytes, u.hash_state, u.file_id, u.session_expires_at, u.session_serial,
-        u.last_activity, u.created_at, u.updated_at, t.status AS task_status, t.error_message, t.sent_progress, t.sent_at
+        u.last_activity, u.created_at, u.updated_at, t.status AS task_status, t.error_message
         """
     public static let tables = "upload_tasks u JOIN tasks t ON t.task_id = u.task_id"
 
@@ -76,8 +74,6 @@ public struct UploadRecord: Sendable {
         lastActivity = try row.timestamp("last_activity")
         createdAt = try row.timestamp("created_at")
         updatedAt = try row.timestamp("updated_at")
-        sentProgress = try row.double("sent_progress")
-        sentAt = try row.optionalTimestamp("sent_at") ?? Timestamp(microseconds: 0)
     }
 
     /// Reads one upload of an account; nil where there is none. Another account's upload is none.
