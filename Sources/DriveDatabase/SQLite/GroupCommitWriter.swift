@@ -25,12 +25,17 @@ final class GroupCommitWriter: Sendable {
     private let queue = Mutex(Queue())
     private let wake = DispatchSemaphore(value: 0)
     private let pool: DatabasePool
+    private let statements: SQLiteStatementCaches
     private let logger: Logger
     private let faults: Faults
     private let beforeCommit: (@Sendable () throws -> Void)?
 
-    init(pool: DatabasePool, logger: Logger, faults: Faults, beforeCommit: (@Sendable () throws -> Void)?) {
+    init(
+        pool: DatabasePool, statements: SQLiteStatementCaches, logger: Logger, faults: Faults,
+        beforeCommit: (@Sendable () throws -> Void)?
+    ) {
         self.pool = pool
+        self.statements = statements
         self.logger = logger
         self.faults = faults
         self.beforeCommit = beforeCommit
@@ -132,12 +137,12 @@ final class GroupCommitWriter: Sendable {
     }
 
     private func runAll(_ jobs: [any GroupJob], on connection: GRDB.Database) throws -> Int {
-        let session = SQLiteSession(connection)
+        let session = SQLiteSession(connection, caches: statements)
         let start = ContinuousClock.now
         for (index, job) in jobs.enumerated() {
             if index > 0, ContinuousClock.now - start > Self.maximumTime { return index }
             try session.execute("SAVEPOINT job")
-            if !job.run(on: connection) {
+            if !job.run(in: session) {
                 // FULL, IOERR, NOMEM and BUSY may have rolled back all of it, not one savepoint.
                 guard connection.isInsideTransaction else {
                     throw DatabaseError(.ioFailure, "SQLite rolled the whole transaction back")
@@ -152,7 +157,7 @@ final class GroupCommitWriter: Sendable {
 
 private protocol GroupJob: Sendable {
     /// Runs the closure and keeps its result; false where it threw.
-    func run(on connection: GRDB.Database) -> Bool
+    func run(in session: SQLiteSession) -> Bool
     /// Hands the kept result to the caller, or the group's failure.
     func finish(_ failure: DatabaseError?)
 }
@@ -172,8 +177,8 @@ private final class Job<Result: Sendable>: GroupJob, @unchecked Sendable {
         self.continuation = continuation
     }
 
-    func run(on connection: GRDB.Database) -> Bool {
-        let result = Swift.Result { try body(SQLiteSession(connection, hooks: hooks)) }
+    func run(in session: SQLiteSession) -> Bool {
+        let result = Swift.Result { try body(session.with(hooks)) }
         outcome = result
         if case .failure = result { return false }
         return true

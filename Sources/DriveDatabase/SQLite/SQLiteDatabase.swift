@@ -10,6 +10,7 @@ public final class SQLiteDatabase: Database {
     public let dialect = SQLDialect.sqlite
     private let pool: DatabasePool
     private let writer: GroupCommitWriter
+    private let statements = SQLiteStatementCaches()
 
     /// - Parameters:
     ///   - path: the database file; made where it is missing, readable by its owner alone.
@@ -23,7 +24,8 @@ public final class SQLiteDatabase: Database {
         configuration.maximumReaderCount = maximumReaders
         configuration.busyMode = .timeout(5)
         configuration.foreignKeysEnabled = true
-        configuration.prepareDatabase { connection in
+        configuration.prepareDatabase { [statements] connection in
+            statements.connectionOpened(connection)
             try connection.execute(
                 sql: """
                     PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;
@@ -45,7 +47,7 @@ public final class SQLiteDatabase: Database {
         } catch let error as GRDB.DatabaseError {
             throw DatabaseError(error)
         }
-        writer = GroupCommitWriter(pool: pool, logger: logger, faults: faults, beforeCommit: beforeCommit)
+        writer = GroupCommitWriter(pool: pool, statements: statements, logger: logger, faults: faults, beforeCommit: beforeCommit)
     }
 
     public var queueLength: Int { writer.queueLength }
@@ -55,11 +57,11 @@ public final class SQLiteDatabase: Database {
     ) async throws -> Result {
         // Not GRDB's async `read`, which ends with its task: clean-up after a broken request reads too.
         try await withCheckedThrowingContinuation { continuation in
-            pool.asyncRead { connection in
+            pool.asyncRead { [statements] connection in
                 continuation.resume(
                     with: Swift.Result {
                         do {
-                            return try body(SQLiteSession(try connection.get()))
+                            return try body(SQLiteSession(try connection.get(), caches: statements))
                         } catch let error as GRDB.DatabaseError {
                             throw DatabaseError(error)
                         }
@@ -85,9 +87,17 @@ public final class SQLiteDatabase: Database {
     public func close() async {
         await writer.close()
         do {
-            try pool.close()
+            try closeConnections()
         } catch {
             // Readers that still run keep the connection; the process's end closes it, and the log is durable already.
         }
+    }
+
+    /// Not the asynchronous calls, which end with a cancelled task.
+    private func closeConnections() throws {
+        // SQLite closes no connection that has statements. Behind the barrier nobody reads; only the connection of a reader
+        // that comes between it and the closing stays.
+        try pool.barrierWriteWithoutTransaction { [statements] _ in statements.removeAll() }
+        try pool.close()
     }
 }

@@ -1,18 +1,29 @@
 import DriveModel
 import Foundation
 import GRDB
-import Synchronization
+import GRDBSQLite
 
-/// GRDB as the runner of our SQL. Lives inside one closure on GRDB's queue.
+/// Runs our SQL on one of GRDB's connections. Lives inside one closure on that connection's queue.
 struct SQLiteSession: SQLSession {
-    private let connection: GRDB.Database
+    private let connection: OpaquePointer?
+    private let statements: SQLiteStatements
     private let hooks: CommitHooks?
 
     /// - Parameter hooks: nil where nothing is committed.
-    init(_ connection: GRDB.Database, hooks: CommitHooks? = nil) {
-        self.connection = connection
+    init(_ connection: GRDB.Database, caches: SQLiteStatementCaches, hooks: CommitHooks? = nil) {
+        self.connection = connection.sqliteConnection
+        statements = connection.sqliteConnection.map { caches.statements(of: $0) } ?? SQLiteStatements()
         self.hooks = hooks
     }
+
+    private init(_ session: SQLiteSession, hooks: CommitHooks) {
+        connection = session.connection
+        statements = session.statements
+        self.hooks = hooks
+    }
+
+    /// The same session for one closure of a group.
+    func with(_ hooks: CommitHooks) -> SQLiteSession { SQLiteSession(self, hooks: hooks) }
 
     func afterCommit(_ work: @escaping @Sendable () -> Void) {
         hooks?.add(work)
@@ -21,78 +32,97 @@ struct SQLiteSession: SQLSession {
     var dialect: SQLDialect { .sqlite }
 
     func execute(_ sql: String, _ arguments: [SQLValue]) throws(DatabaseError) -> Int {
-        do {
-            try connection.cachedStatement(sql: NumberedParameters.sqlite(sql)).execute(arguments: Self.bind(arguments))
-            return connection.changesCount
-        } catch {
-            throw DatabaseError(any: error)
-        }
+        try run(sql, arguments) { _ in }
     }
 
     func query(_ sql: String, _ arguments: [SQLValue]) throws(DatabaseError) -> [SQLRow] {
+        var rows: [SQLRow] = []
+        try run(sql, arguments) { statement in
+            let values = (0..<statement.columnCount).map { Self.value(statement.pointer, $0) }
+            rows.append(SQLRow(columns: statement.columns, values: values))
+        }
+        return rows
+    }
+
+    /// Steps through a statement; returns how many rows it changed.
+    @discardableResult
+    private func run(
+        _ sql: String, _ arguments: [SQLValue], _ row: (SQLiteStatements.Prepared) -> Void
+    ) throws(DatabaseError) -> Int {
+        guard let connection else { throw DatabaseError(.unavailable, "the connection is closed") }
         do {
-            let statement = try connection.cachedStatement(sql: NumberedParameters.sqlite(sql))
-            let cursor = try Row.fetchCursor(statement, arguments: Self.bind(arguments))
-            let columns = SQLRow.Columns(statement.columnNames)
-            let count = statement.columnCount
-            var rows: [SQLRow] = []
-            while let row = try cursor.next() {
-                rows.append(SQLRow(columns: columns, values: (0..<count).map { Self.value(row[$0]) }))
+            let statement = try statements.prepared(sql, on: connection)
+            defer {
+                sqlite3_reset(statement.pointer)
+                sqlite3_clear_bindings(statement.pointer)
             }
-            return rows
+            for (position, index) in statement.arguments.enumerated() {
+                guard index >= 0, index < arguments.count else {
+                    throw GRDB.DatabaseError(resultCode: .SQLITE_RANGE, message: "the statement has no argument $\(index + 1)")
+                }
+                let code = Self.bind(arguments[index], to: statement.pointer, at: Int32(position + 1))
+                guard code == SQLITE_OK else { throw SQLiteStatements.error(code, on: connection) }
+            }
+            var isFirst = true
+            while true {
+                switch sqlite3_step(statement.pointer) {
+                case SQLITE_ROW:
+                    if isFirst { statement.refresh() }
+                    isFirst = false
+                    row(statement)
+                case SQLITE_DONE: return Int(sqlite3_changes(connection))
+                default: throw SQLiteStatements.error(sqlite3_extended_errcode(connection), on: connection)
+                }
+            }
         } catch {
             throw DatabaseError(any: error)
         }
     }
 
-    private static func bind(_ arguments: [SQLValue]) -> StatementArguments {
-        StatementArguments(
-            arguments.map { argument -> DatabaseValue in
-                switch argument {
-                case .null: .null
-                case .integer(let value): value.databaseValue
-                case .double(let value): value.databaseValue
-                case .text(let value), .json(let value): value.databaseValue
-                case .blob(let value): Data(value).databaseValue
-                case .bool(let value): (value ? 1 : 0).databaseValue
-                case .timestamp(let value): value.microseconds.databaseValue
-                case .uuid(let value): value.uuidString.lowercased().databaseValue
-                }
-            })
-    }
+    // SQLite copies what it is given.
+    private static let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
 
-    private static func value(_ value: DatabaseValue) -> SQLValue {
-        switch value.storage {
-        case .null: .null
-        case .int64(let value): .integer(value)
-        case .double(let value): .double(value)
-        case .string(let value): .text(value)
-        case .blob(let value): .blob([UInt8](value))
+    private static func bind(_ argument: SQLValue, to statement: OpaquePointer, at index: Int32) -> Int32 {
+        switch argument {
+        case .null: sqlite3_bind_null(statement, index)
+        case .integer(let value): sqlite3_bind_int64(statement, index, value)
+        case .double(let value): sqlite3_bind_double(statement, index, value)
+        case .text(let value), .json(let value): bind(value, to: statement, at: index)
+        case .blob(let value):
+            value.isEmpty
+                ? sqlite3_bind_zeroblob(statement, index, 0)
+                : value.withUnsafeBytes { sqlite3_bind_blob64(statement, index, $0.baseAddress, UInt64($0.count), transient) }
+        case .bool(let value): sqlite3_bind_int64(statement, index, value ? 1 : 0)
+        case .timestamp(let value): sqlite3_bind_int64(statement, index, value.microseconds)
+        case .uuid(let value): bind(value.uuidString.lowercased(), to: statement, at: index)
         }
     }
-}
 
-/// `$1` as SQLite's `?1`: there `$1` is a name, whose position follows its first appearance.
-enum NumberedParameters {
-    private static let cache = Mutex<[String: String]>([:])
+    private static func bind(_ text: String, to statement: OpaquePointer, at index: Int32) -> Int32 {
+        var text = text
+        return text.withUTF8 { bytes in
+            bytes.withMemoryRebound(to: CChar.self) {
+                // An empty text has no address, which would be NULL.
+                guard let base = $0.baseAddress else { return sqlite3_bind_text(statement, index, "", 0, transient) }
+                return sqlite3_bind_text64(statement, index, base, UInt64($0.count), transient, UInt8(SQLITE_UTF8))
+            }
+        }
+    }
 
-    static func sqlite(_ sql: String) -> String {
-        if let known = cache.withLock({ $0[sql] }) { return known }
-        var text: [UInt8] = []
-        var quoted = false
-        let bytes = Array(sql.utf8)
-        for (index, byte) in bytes.enumerated() {
-            if byte == UInt8(ascii: "'") { quoted.toggle() }
-            let digitFollows = index + 1 < bytes.count && (48...57).contains(bytes[index + 1])
-            text.append(byte == UInt8(ascii: "$") && digitFollows && !quoted ? UInt8(ascii: "?") : byte)
+    private static func value(_ statement: OpaquePointer, _ column: Int32) -> SQLValue {
+        switch sqlite3_column_type(statement, column) {
+        case SQLITE_INTEGER: return .integer(sqlite3_column_int64(statement, column))
+        case SQLITE_FLOAT: return .double(sqlite3_column_double(statement, column))
+        case SQLITE_TEXT:
+            guard let text = sqlite3_column_text(statement, column) else { return .text("") }
+            let count = Int(sqlite3_column_bytes(statement, column))
+            return .text(String(decoding: UnsafeBufferPointer(start: text, count: count), as: UTF8.self))
+        case SQLITE_BLOB:
+            let count = Int(sqlite3_column_bytes(statement, column))
+            guard let bytes = sqlite3_column_blob(statement, column) else { return .blob([]) }
+            return .blob([UInt8](UnsafeRawBufferPointer(start: bytes, count: count)))
+        default: return .null
         }
-        let translated = String(decoding: text, as: UTF8.self)
-        cache.withLock { known in
-            // Statements are literals of ours; the bound only guards against one that is not.
-            if known.count > 2000 { known.removeAll() }
-            known[sql] = translated
-        }
-        return translated
     }
 }
 
