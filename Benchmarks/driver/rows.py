@@ -119,7 +119,8 @@ def small(bench):
         bench.meter.load(server, "small", size=SMALL, connections=64, count=256, **{**options, **({"put": "/warm"} if options else {})})
         row.add(bench.meter.timed(server, SMALL * count, "small", size=SMALL, connections=64, count=count, **options)[0])
 
-    bench.need_disk(SMALL * count)
+    bench.need_disk(SMALL * count * len(entries) * (bench.options.repetitions + 1))
+    bench.contenders.keeps_folders = True
     bench.interleave(entries, measure)
     for row, kind, options in entries:
         if row.samples:
@@ -127,6 +128,7 @@ def small(bench):
         bench.trace(
             row, kind, 1024, lambda server, _: bench.meter.load(server, "small", size=SMALL, connections=64, count=1024, **options)
         )
+    bench.contenders.keeps_folders = False
 
 
 def download(bench):
