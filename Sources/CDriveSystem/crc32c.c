@@ -84,3 +84,23 @@ uint32_t drive_crc32c(uint32_t crc, const void *bytes, size_t length) {
     for (; length > 0; p++, length--) state = (state >> 8) ^ byte_table[(state ^ *p) & 0xff];
     return ~state;
 }
+
+// The product of two polynomials over GF(2) modulo the Castagnoli one, bits reflected: bit 31 is x^0.
+static uint32_t multiply(uint32_t a, uint32_t b) {
+    uint32_t product = 0;
+    for (uint32_t bit = 1u << 31; bit != 0; bit >>= 1) {
+        if (a & bit) product ^= b;
+        b = b & 1 ? (b >> 1) ^ POLYNOMIAL : b >> 1;
+    }
+    return product;
+}
+
+uint32_t drive_crc32c_combine(uint32_t first, uint32_t second, uint64_t second_length) {
+    // Appending n bytes multiplies by x^(8n): by squaring, from x^8.
+    uint32_t power = 1u << 31, square = 1u << 23;
+    for (uint64_t left = second_length; left != 0; left >>= 1) {
+        if (left & 1) power = multiply(square, power);
+        square = multiply(square, square);
+    }
+    return multiply(power, first) ^ second;
+}

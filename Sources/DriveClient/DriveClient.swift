@@ -17,6 +17,8 @@ public final class DriveClient: Sendable {
     private let token: TokenProvider
     private let http: HTTPClient
     private let ownsHTTP: Bool
+    /// Where the own HTTP client does all its work, which bodies are paced by; nil for a shared one.
+    let loop: (any EventLoop)?
 
     /// - Parameters:
     ///   - httpClient: one to share; nil makes an own one that `shutdown()` ends.
@@ -28,7 +30,9 @@ public final class DriveClient: Sendable {
         self.surroundings = surroundings
         self.token = token
         self.ownsHTTP = httpClient == nil
-        self.http = httpClient ?? HTTPClient(eventLoopGroupProvider: .singleton, configuration: Self.configuration)
+        let loop = HTTPClient.defaultEventLoopGroup.any()
+        self.loop = httpClient == nil ? loop : nil
+        self.http = httpClient ?? HTTPClient(eventLoopGroup: loop, configuration: Self.configuration)
     }
 
     private static var configuration: HTTPClient.Configuration {
@@ -103,9 +107,9 @@ public final class DriveClient: Sendable {
             } catch {
                 failure = error
             }
-            guard case .retry(let after) = ReplyMeaning(of: failure) else { throw failure }
+            guard let repetition = ReplyMeaning(of: failure).repetition else { throw failure }
             let now = surroundings.monotonic()
-            guard let delay = backoff.delay(afterFailureAt: now, retryAfter: after, jitter: surroundings.jitter()) else {
+            guard let delay = backoff.delay(afterFailureAt: now, retryAfter: repetition.after, jitter: surroundings.jitter()) else {
                 let seconds = (now - (backoff.failingSince ?? now)).components.seconds
                 // A wait that is longer than all patience, told at the first attempt: the error itself says more.
                 throw seconds < 1 ? failure : .gaveUp(seconds: Int(seconds), lastError: failure.description)
@@ -128,8 +132,10 @@ public final class DriveClient: Sendable {
         do {
             let response = try await http.execute(request, deadline: .distantFuture)
             guard response.status.code >= 300 else { return response }
-            // A longer error page is cut off by the error of `collect`; its status still counts.
-            let body = (try? await response.body.collect(upTo: 1 << 20)) ?? ByteBuffer()
+            // Of a longer error page, and of an answer given before the request's body was sent whole, after which the server
+            // closed, the body may be lost; its status and its fields still count.
+            var body = ByteBuffer()
+            do { body = try await response.body.collect(upTo: 1 << 20) } catch { if Task.isCancelled { throw error } }
             throw HTTPReply.error(status: response.status, headers: response.headers, body: body)
         } catch let error as DriveClientError {
             throw error

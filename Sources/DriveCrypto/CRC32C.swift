@@ -8,6 +8,11 @@ public enum CRC32C {
         return drive_crc32c(crc, base, bytes.count)
     }
 
+    /// The checksum of two runs of bytes one after the other, from that of each and the second one's length in bytes.
+    public static func combine(_ first: UInt32, _ second: UInt32, length: Int64) -> UInt32 {
+        drive_crc32c_combine(first, second, UInt64(max(0, length)))
+    }
+
     /// Eight lower-case hex digits.
     public static func hex(_ checksum: UInt32) -> String {
         Hex.encode([

@@ -4,8 +4,9 @@
 public struct DriveError: Error, Hashable, Sendable {
     /// What kind of refusal it is; each maps to one HTTP status.
     public enum Category: Sendable {
-        case invalid, unauthenticated, refused, notFound, conflict, gone, preconditionFailed, tooLarge, unsupportedMediaType
-        case rangeNotSatisfiable, unprocessable, tooManyRequests, internalFailure, notImplemented, unavailable, storageFull, timedOut
+        case invalid, unauthenticated, refused, notFound, methodNotAllowed, conflict, gone, preconditionFailed, tooLarge
+        case unsupportedMediaType, rangeNotSatisfiable, unprocessable, tooManyRequests, internalFailure, notImplemented, unavailable,
+            storageFull, timedOut
     }
 
     public var code: Code
@@ -62,6 +63,7 @@ extension DriveError.Code {
     public static let forbidden = Self("FORBIDDEN", .refused)
     public static let rateLimited = Self("RATE_LIMITED", .tooManyRequests)
     public static let notFound = Self("NOT_FOUND", .notFound)
+    public static let methodNotAllowed = Self("METHOD_NOT_ALLOWED", .methodNotAllowed)
     // Policies and quota
     public static let poolPolicy = Self("POOL_POLICY", .refused)
     public static let quotaExceeded = Self("QUOTA_EXCEEDED", .refused)

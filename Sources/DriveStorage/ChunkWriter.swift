@@ -7,26 +7,34 @@ import Synchronization
 public struct ChunkDigests: Sendable {
     /// CRC-32C of the bytes written so far.
     public var crc32c: UInt32 = 0
-    /// The whole file's hash up to the last byte written, where the chunk begins at the hash frontier.
-    public var wholeFile: SHA256Stream?
+    /// The whole file's digest up to the last byte written, where the chunk begins at the hash frontier.
+    public private(set) var wholeFile: FileDigest?
     /// SHA-256 of the chunk alone, where its sender promised one.
     public var chunk: SHA256Stream?
 
-    public init(wholeFile: SHA256Stream? = nil, chunk: SHA256Stream? = nil) {
+    private let frontier: FileDigest?
+    private var count: Int64 = 0
+
+    /// - Parameter wholeFile: the digest of everything before the chunk.
+    public init(wholeFile: FileDigest? = nil, chunk: SHA256Stream? = nil) {
         self.wholeFile = wholeFile
+        frontier = wholeFile
         self.chunk = chunk
     }
 
     mutating func update(_ bytes: UnsafeRawBufferPointer) {
         crc32c = CRC32C.checksum(of: bytes, continuing: crc32c)
-        wholeFile?.update(bytes)
+        count += Int64(bytes.count)
+        // The bytes are checksummed once: the file's checksum follows from the chunk's.
+        if let frontier { wholeFile?.update(bytes, crc32c: CRC32C.combine(frontier.crc32c, crc32c, length: count)) }
         chunk?.update(bytes)
     }
 }
 
-/// Writes one chunk's bytes in order, in pieces, each on a thread of the I/O pool. One piece at a time.
+/// Writes one chunk's bytes in order, piece by piece, each on a thread of the I/O pool. At most one piece is under way.
 ///
-/// The bytes are checksummed and hashed by the thread that wrote them, while they are in its caches.
+/// The bytes are checksummed and hashed by the thread that writes them; where a write waits for the disk itself, around
+/// the page cache, by another thread meanwhile.
 public struct ChunkWriter: Sendable {
     /// How many written bytes make a write-back request worth its call.
     static let writebackStep: Int64 = 4 << 20
@@ -36,10 +44,40 @@ public struct ChunkWriter: Sendable {
     private let file: OpenFile
     private let io: IOPool
     private let start: Int64
-    /// Bytes written so far.
+    /// Bytes handed to the writer so far.
     public private(set) var written: Int64 = 0
+    /// Digests of the bytes whose pieces were given back.
     public private(set) var digests: ChunkDigests
+    private var underWay: UnderWay?
     private var writtenBack: Int64 = 0
+
+    private struct UnderWay {
+        var piece: PieceBuffer
+        /// Nil where the hashing work writes too.
+        var write: PendingWork<Void>?
+        var digests: PendingWork<ChunkDigests>
+        var end: End
+    }
+
+    /// Tells once that the last of a piece's works has ended.
+    private final class End: Sendable {
+        private let left: Atomic<Int>
+        private let tell: @Sendable () -> Void
+
+        init(of works: Int, tell: @escaping @Sendable () -> Void) {
+            left = Atomic(works)
+            self.tell = tell
+        }
+
+        func come() {
+            if left.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 { tell() }
+        }
+
+        /// Where the pool was closed the works never ran.
+        func force() {
+            if left.exchange(0, ordering: .acquiringAndReleasing) > 0 { tell() }
+        }
+    }
 
     /// - Parameter start: the byte of the file at which the chunk begins.
     public init(file: OpenFile, io: IOPool, start: Int64, digests: ChunkDigests) {
@@ -49,115 +87,60 @@ public struct ChunkWriter: Sendable {
         self.digests = digests
     }
 
-    /// Writes more bytes. Throws `StorageError`; the chunk is then to be refused.
-    public mutating func write(_ buffers: [ByteBuffer]) async throws {
-        let offset = start + written
-        let before = digests
-        let (after, count) = try await io.run { [file] in
+    /// Where in the file the next piece begins.
+    public var position: Int64 { start + written }
+
+    /// Begins to write a piece, after `settle`. `onEnd` runs once, when nobody writes any more, on a thread of the pool and
+    /// before `settle` returns: who waits for the write need not wait for the next bytes.
+    public mutating func begin(_ piece: PieceBuffer, onEnd: @escaping @Sendable () -> Void = {}) {
+        let (offset, before) = (position, digests)
+        written += Int64(piece.count)
+        let writeback = nextWriteback()
+        let isApart = file.bypassesCache && piece.count >= DirectDescriptor.least
+        let end = End(of: isApart ? 2 : 1, tell: onEnd)
+        let write =
+            isApart
+            ? io.start { [file] in
+                defer { end.come() }
+                try file.write(piece.bytes, at: offset)
+            } : nil
+        let digests = io.start { [file] in
+            defer { end.come() }
             var digests = before
-            var position = offset
-            for buffer in buffers {
-                try buffer.withUnsafeReadableBytes { bytes in
-                    try file.write(bytes, at: position)
-                    digests.update(bytes)
-                    position += Int64(bytes.count)
-                }
-            }
-            return (digests, position - offset)
+            if !isApart { try file.write(piece.bytes, at: offset) }
+            digests.update(piece.bytes)
+            if let writeback { file.startWriteback(offset: writeback.lowerBound, length: Int64(writeback.count)) }
+            return digests
         }
-        digests = after
-        written += count
-        if written - writtenBack >= Self.writebackStep { startWriteback() }
+        underWay = UnderWay(piece: piece, write: write, digests: digests, end: end)
     }
 
-    /// Starts writing back what is left, so that the flush of a large file finds little to do. To be called at a
-    /// chunk's end; a small rest waits for the flush.
+    /// What the cache holds is written back early, so that the flush of a large file finds little to do.
+    private mutating func nextWriteback() -> Range<Int64>? {
+        guard !file.bypassesCache, written - writtenBack >= Self.writebackStep else { return nil }
+        defer { writtenBack = written }
+        return start + writtenBack..<start + written
+    }
+
+    /// Waits for the piece that is under way and gives it back; nil where there is none. Throws `StorageError`; the chunk
+    /// is then to be refused.
+    public mutating func settle() async throws -> PieceBuffer? {
+        guard let work = underWay else { return nil }
+        underWay = nil
+        // Both have ended before either's error leaves: the piece is the caller's again.
+        let hashed = await work.digests.result()
+        let written = await work.write?.result()
+        work.end.force()
+        try written?.get()
+        digests = try hashed.get()
+        return work.piece
+    }
+
+    /// Starts writing back what is left. To be called at a chunk's end; a small rest waits for the flush.
     public mutating func finish() {
-        if written - writtenBack >= Self.writebackRest { startWriteback() }
-    }
-
-    private mutating func startWriteback() {
+        guard !file.bypassesCache, written - writtenBack >= Self.writebackRest else { return }
         let (from, length) = (start + writtenBack, written - writtenBack)
         writtenBack = written
         io.submit { [file] in file.startWriteback(offset: from, length: length) }
-    }
-}
-
-/// Reads a range of a file in pieces on the I/O pool's threads.
-public struct RangeReader: Sendable {
-    private let file: OpenFile
-    private let io: IOPool
-    private var position: Int64
-    private let end: Int64
-
-    public init(file: OpenFile, io: IOPool, range: Range<Int64>) {
-        self.file = file
-        self.io = io
-        position = range.lowerBound
-        end = range.upperBound
-    }
-
-    /// The next at most `size` bytes; nil at the range's end. A file that ends before the range throws
-    /// `StorageError("pread", EIO)`: the reader gets an error, never a short success.
-    public mutating func next(atMost size: Int, allocator: ByteBufferAllocator) async throws -> ByteBuffer? {
-        let count = Int(min(Int64(size), end - position))
-        guard count > 0 else { return nil }
-        let offset = position
-        let buffer = try await io.run { [file] in
-            var buffer = allocator.buffer(capacity: count)
-            let read = try buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { bytes in
-                try file.read(into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<count]), at: offset)
-            }
-            guard read == count else { throw StorageError("pread", 5) }
-            return buffer
-        }
-        position += Int64(count)
-        return buffer
-    }
-}
-
-/// Hashes a range of a file, to catch up with bytes that arrived out of order, or to check stored bytes.
-public enum RangeHasher {
-    static let piece = 1 << 20
-
-    /// Continues `hash` over the bytes of `range`; `progress` is told the position now and then and stops it by false.
-    /// Returns the continued hash, or nil where it was stopped.
-    public static func hash(
-        _ file: OpenFile, range: Range<Int64>, continuing hash: SHA256Stream, io: IOPool,
-        progress: @escaping @Sendable (Int64, SHA256Stream) -> Bool
-    ) async throws -> SHA256Stream? {
-        try await io.run {
-            var hash = hash
-            var position = range.lowerBound
-            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: piece, alignment: 4096)
-            defer { buffer.deallocate() }
-            while position < range.upperBound {
-                let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(min(Int64(piece), range.upperBound - position))])
-                let count = try file.read(into: part, at: position)
-                guard count == part.count else { throw StorageError("pread", 5) }
-                hash.update(UnsafeRawBufferPointer(part))
-                position += Int64(count)
-                guard progress(position, hash) else { return nil }
-            }
-            return hash
-        }
-    }
-
-    /// The CRC-32C of a range of a file.
-    public static func crc32c(_ file: OpenFile, range: Range<Int64>, io: IOPool) async throws -> UInt32 {
-        try await io.run {
-            var crc: UInt32 = 0
-            var position = range.lowerBound
-            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: piece, alignment: 4096)
-            defer { buffer.deallocate() }
-            while position < range.upperBound {
-                let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(min(Int64(piece), range.upperBound - position))])
-                let count = try file.read(into: part, at: position)
-                guard count == part.count else { throw StorageError("pread", 5) }
-                crc = CRC32C.checksum(of: UnsafeRawBufferPointer(part), continuing: crc)
-                position += Int64(count)
-            }
-            return crc
-        }
     }
 }

@@ -11,16 +11,24 @@ import Darwin
 public final class OpenFile: Sendable {
     let descriptor: Int32
     private let faults: Faults
+    private let direct: DirectDescriptor?
 
     /// Opens a file; `flags` are open(2)'s, `O_CLOEXEC` and `O_NOFOLLOW` are added. A made file has mode 0600.
-    public init(path: String, flags: Int32, faults: Faults = .none) throws(StorageError) {
+    ///
+    /// - Parameter bypassingCache: writes and reads whole pages around the page cache, where the file system can: a large
+    ///   file then costs no copy into the cache and takes no other file's place in it.
+    public init(path: String, flags: Int32, faults: Faults = .none, bypassingCache: Bool = false) throws(StorageError) {
         if case .fail(let number) = faults.hit("file.open") { throw StorageError("open", number) }
         var result: Int32
         repeat { result = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0o600) } while result < 0 && errno == EINTR
         guard result >= 0 else { throw StorageError("open", errno) }
         descriptor = result
         self.faults = faults
+        direct = bypassingCache ? DirectDescriptor(twinOf: result) : nil
     }
+
+    /// Whether bytes go around the page cache, so that there is nothing to write back early.
+    var bypassesCache: Bool { direct?.isUsable ?? false }
 
     deinit {
         close(descriptor)
@@ -42,7 +50,6 @@ public final class OpenFile: Sendable {
 
     /// Writes all bytes at an offset.
     public func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(StorageError) {
-        var done = 0
         switch faults.hit("chunk.write.before") {
         case .none: break
         case .fail(let number): throw StorageError("pwrite", number)
@@ -51,6 +58,18 @@ public final class OpenFile: Sendable {
             _ = pwrite(descriptor, bytes.baseAddress, bytes.count / 2, off_t(offset))
             throw StorageError("pwrite", ENOSPC)
         }
+        var done = 0
+        if let direct, let pages = direct.pages(of: bytes, at: offset) {
+            try writeCached(UnsafeRawBufferPointer(rebasing: bytes[..<pages.lowerBound]), at: offset)
+            done = pages.lowerBound
+            done += try direct.write(UnsafeRawBufferPointer(rebasing: bytes[pages]), at: offset + Int64(done))
+        }
+        try writeCached(UnsafeRawBufferPointer(rebasing: bytes[done...]), at: offset + Int64(done))
+        _ = faults.hit("chunk.write.after")
+    }
+
+    private func writeCached(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(StorageError) {
+        var done = 0
         while done < bytes.count {
             let count = pwrite(descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done, off_t(offset) + off_t(done))
             if count < 0 {
@@ -60,12 +79,14 @@ public final class OpenFile: Sendable {
             guard count > 0 else { throw StorageError("pwrite", EIO) }
             done += count
         }
-        _ = faults.hit("chunk.write.after")
     }
 
     /// Reads at most `bytes.count` bytes from an offset; fewer only at the file's end.
     public func read(into bytes: UnsafeMutableRawBufferPointer, at offset: Int64) throws(StorageError) -> Int {
         var done = 0
+        if let direct, let pages = direct.pages(of: UnsafeRawBufferPointer(bytes), at: offset), pages.lowerBound == 0 {
+            done = try direct.read(into: UnsafeMutableRawBufferPointer(rebasing: bytes[pages]), at: offset)
+        }
         while done < bytes.count {
             let count = pread(descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done, off_t(offset) + off_t(done))
             if count < 0 {
@@ -76,6 +97,11 @@ public final class OpenFile: Sendable {
             done += count
         }
         return done
+    }
+
+    /// Reads what the page cache has of a range's beginning; never waits for the disk, so it may run on an event loop.
+    func readCached(into bytes: UnsafeMutableRawBufferPointer, at offset: Int64) -> Int {
+        Int(drive_read_cached(descriptor, bytes.baseAddress, bytes.count, offset))
     }
 
     /// Starts writing a range back to the disk, so that a later `sync` has little left to do. A hint: errors show at `sync`.

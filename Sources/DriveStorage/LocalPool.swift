@@ -26,6 +26,7 @@ public final class LocalPool: BlobStore {
     private let syncer: DirectorySyncer
     private let faults: Faults
     private let surroundings: Surroundings
+    private let directFrom: Int64
     private let folder = Mutex<Folder?>(nil)
     private let lock: OpenFile
 
@@ -38,17 +39,19 @@ public final class LocalPool: BlobStore {
     ///   - isNew: whether the folder becomes this pool's now.
     ///   - exclusive: false for a look beside the process that owns the folder.
     ///   - staging: a folder on the same file system for unfinished uploads; nil for one inside `root`.
+    ///   - directFrom: bytes from which an upload's file is written around the page cache.
     /// - Throws: `StorageError`; `StorageError("flock", EWOULDBLOCK)` where another process owns the folder;
     ///   `StorageError("rename", EXDEV)` where `staging` lies on another file system.
     public init(
         root: String, identity: String, isNew: Bool, staging: String?, io: IOPool, faults: Faults, surroundings: Surroundings,
-        exclusive: Bool = true
+        directFrom: Int64 = .max, exclusive: Bool = true
     ) throws(StorageError) {
         self.root = root
         self.stagingRoot = staging ?? root + "/staging"
         self.io = io
         self.faults = faults
         self.surroundings = surroundings
+        self.directFrom = directFrom
         syncer = DirectorySyncer(pool: io, faults: faults)
         try Self.identify(root: root, identity: identity, isNew: isNew)
         for path in [root, root + "/blobs", stagingRoot] { try FileSystem.makeFolder(path) }
@@ -84,8 +87,9 @@ public final class LocalPool: BlobStore {
     /// Makes a staging file with room for `size` bytes, so that a full disk shows here.
     public func createStaging(_ name: String, size: Int64, keepSize: Bool) async throws -> OpenFile {
         let path = stagingPath(name)
-        return try await io.run { [faults] in
-            let file = try OpenFile(path: path, flags: O_RDWR | O_CREAT | O_EXCL, faults: faults)
+        return try await io.run { [faults, directFrom] in
+            let file = try OpenFile(
+                path: path, flags: O_RDWR | O_CREAT | O_EXCL, faults: faults, bypassingCache: size >= directFrom)
             do {
                 try file.preallocate(size, keepSize: keepSize)
             } catch {
@@ -99,9 +103,10 @@ public final class LocalPool: BlobStore {
     /// Opens a staging file; nil where it is missing.
     public func openStaging(_ name: String) async throws -> OpenFile? {
         let path = stagingPath(name)
-        return try await io.run { [faults] in
+        return try await io.run { [faults, directFrom] in
             do {
-                return try OpenFile(path: path, flags: O_RDWR, faults: faults)
+                let isLarge = try FileStatus(path: path).size >= directFrom
+                return try OpenFile(path: path, flags: O_RDWR, faults: faults, bypassingCache: isLarge)
             } catch let error as StorageError where error.isMissing {
                 return nil
             }

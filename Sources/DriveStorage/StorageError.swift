@@ -19,6 +19,9 @@ public struct StorageError: Error, Hashable, Sendable, CustomStringConvertible {
 
     public var description: String { "\(call): \(String(cString: strerror(errno)))" }
 
+    /// The bytes that were read are not those that were stored.
+    public static let wrongChecksum = StorageError("checksum", EBADMSG)
+
     public var isFull: Bool { errno == ENOSPC || errno == EDQUOT }
     public var isMissing: Bool { errno == ENOENT }
 

@@ -27,6 +27,7 @@ import Testing
         (401, "TOKEN_REVOKED", .fatal), (404, "X", .ended("m")), (410, "TASK_EXPIRED", .ended("m")), (409, "TASK_PAUSED", .paused),
         (409, "CHUNK_ALREADY_UPLOADED", .chunkStored), (409, "CHUNK_IN_PROGRESS", .chunkBusy(after: .seconds(1))),
         (422, "CHUNK_DIGEST_MISMATCH", .resend), (429, "TOO_MANY_OPEN_UPLOADS", .fatal), (409, "CONFLICT", .fatal),
+        (409, "HTTP_409", .refresh),
     ])
     func repliesMean(status: Int, code: String, meaning: ReplyMeaning) {
         let reply = ErrorReply(code: code, message: "m", status: status, details: [:], requestId: nil)

@@ -48,9 +48,48 @@ import Testing
         for _ in 0..<3 { _ = planner.next(now: .zero) }
         for index in 0..<3 { planner.handle(.chunkFailed(index, .network("gone")), now: .zero, jitter: 0.5) }
         #expect(planner.next(now: .zero) == .wait(until: .milliseconds(500)))
+        // What became of them is asked before anything is sent again.
+        #expect(planner.next(now: .milliseconds(500)) == .refresh)
+        planner.handle(.refreshed(Self.information(.inProgress, [])), now: .milliseconds(500), jitter: 0)
         #expect(planner.next(now: .milliseconds(500)) == .send(chunk: 0, replace: false))
         planner.handle(.chunkFailed(0, .network("gone")), now: .seconds(1), jitter: 0.5)
         #expect(planner.next(now: .seconds(1)) == .wait(until: .seconds(2)))
+    }
+
+    @Test func aChunkWhoseAnswerWasLostIsNotSentAgainWhereItIsStored() {
+        var planner = Self.planner(2, parallel: 1)
+        #expect(planner.next(now: .zero) == .send(chunk: 0, replace: false))
+        planner.handle(.chunkFailed(0, .network("gone")), now: .zero, jitter: 0)
+        #expect(planner.next(now: .zero) == .refresh)
+        planner.handle(.refreshed(Self.information(.inProgress, [0])), now: .zero, jitter: 0)
+        #expect(planner.next(now: .zero) == .send(chunk: 1, replace: false))
+    }
+
+    /// That the server answers the question is no progress.
+    @Test func chunksThatAreLostAgainAndAgainEndTheUpload() {
+        var planner = Self.planner(parallel: 1)
+        var (now, sends) = (Duration.zero, 0)
+        while sends < 1000 {
+            switch planner.next(now: now) {
+            case .send(let index, _):
+                sends += 1
+                now += .milliseconds(10)
+                planner.handle(.chunkFailed(index, .network("gone")), now: now, jitter: 0.5)
+            case .refresh: planner.handle(.refreshed(Self.information(.inProgress, [])), now: now, jitter: 0.5)
+            case .wait(let until): now = until
+            case .failed(let error):
+                guard case .gaveUp = error else {
+                    Issue.record("\(error)")
+                    return
+                }
+                #expect(now < .seconds(61) && sends > 5)
+                return
+            default:
+                Issue.record("an unexpected step")
+                return
+            }
+        }
+        Issue.record("it goes on for ever")
     }
 
     @Test func aBusyChunkHoldsUpNoOther() {

@@ -74,10 +74,10 @@ public struct Downloader: Sendable {
             } catch {
                 failure = error
             }
-            guard case .retry(let after) = ReplyMeaning(of: failure) else { throw failure }
+            guard let repetition = ReplyMeaning(of: failure).repetition else { throw failure }
             if await part.count > before { backoff.succeeded() }
             let now = client.surroundings.monotonic()
-            guard let delay = backoff.delay(afterFailureAt: now, retryAfter: after, jitter: client.surroundings.jitter()) else {
+            guard let delay = backoff.delay(afterFailureAt: now, retryAfter: repetition.after, jitter: client.surroundings.jitter()) else {
                 let seconds = (now - (backoff.failingSince ?? now)).components.seconds
                 throw seconds < 1 ? failure : .gaveUp(seconds: Int(seconds), lastError: failure.description)
             }

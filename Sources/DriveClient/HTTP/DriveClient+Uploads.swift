@@ -44,7 +44,7 @@ extension DriveClient {
         call.headers = [
             ("Content-Type", MediaType.unknown), (ContentDigest.fieldName, ContentDigest.value(crc32c: chunk.crc32c)),
         ]
-        call.body = .stream(CountedPieces(bytes: chunk.bytes, sent: sent), length: .known(Int64(chunk.bytes.readableBytes)))
+        call.body = .stream(PacedPieces(bytes: chunk.bytes, loop: loop, sent: sent), length: .known(Int64(chunk.bytes.readableBytes)))
         return try await send(call).decode()
     }
 
@@ -109,32 +109,7 @@ extension DriveClient {
             ("Content-Type", MediaType.unknown), ("Idempotency-Key", idempotencyKey),
             (ContentDigest.fieldName, ContentDigest.value(crc32c: crc32c)),
         ]
-        call.body = .bytes(bytes)
+        call.body = .stream(PacedPieces(bytes: bytes, loop: loop) { _ in }, length: .known(Int64(bytes.readableBytes)))
         return try await send(call).decode()
-    }
-}
-
-/// A buffer as a body in pieces, so that progress shows inside a chunk on a slow network.
-private struct CountedPieces: AsyncSequence, Sendable {
-    typealias Element = ByteBuffer
-    let bytes: ByteBuffer
-    let sent: @Sendable (Int) -> Void
-
-    struct AsyncIterator: AsyncIteratorProtocol {
-        static let pieceSize = 256 << 10
-        var rest: ByteBuffer
-        let total: Int
-        let sent: @Sendable (Int) -> Void
-
-        mutating func next() async -> ByteBuffer? {
-            // Asked for the next piece: the ones before went out.
-            sent(total - rest.readableBytes)
-            guard rest.readableBytes > 0 else { return nil }
-            return rest.readSlice(length: Swift.min(rest.readableBytes, Self.pieceSize))
-        }
-    }
-
-    func makeAsyncIterator() -> AsyncIterator {
-        AsyncIterator(rest: bytes, total: bytes.readableBytes, sent: sent)
     }
 }

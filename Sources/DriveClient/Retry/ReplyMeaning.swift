@@ -5,6 +5,8 @@ import DriveModel
 enum ReplyMeaning: Hashable {
     /// The same again, later.
     case retry(after: Duration?)
+    /// No answer came, or it was lost: what became of the request is not known.
+    case lost
     /// The server has the chunk already.
     case chunkStored
     /// Somebody else sends this chunk right now: only this one waits.
@@ -23,9 +25,22 @@ enum ReplyMeaning: Hashable {
     /// Trying again changes nothing.
     case fatal
 
+    /// That the same call may succeed later, and the wait the server wishes; nil where it may not.
+    struct Repetition: Hashable {
+        var after: Duration?
+    }
+
+    var repetition: Repetition? {
+        switch self {
+        case .retry(let after): Repetition(after: after)
+        case .lost: Repetition()
+        default: nil
+        }
+    }
+
     init(of error: DriveClientError) {
         switch error {
-        case .network: self = .retry(after: nil)
+        case .network: self = .lost
         case .server(let reply, let retryAfter): self.init(reply, retryAfter: retryAfter.map { .seconds($0) })
         default: self = .fatal
         }
@@ -41,7 +56,7 @@ enum ReplyMeaning: Hashable {
         case .taskPaused: self = .paused
         case .taskClosed: self = .refresh
         case .taskNotFound, .taskExpired: self = .ended(reply.message)
-        case .tooManyOpenUploads, .accountDisabled, .tokenRevoked: self = .fatal
+        case .tooManyOpenUploads, .accountDisabled, .tokenRevoked, .conflict: self = .fatal
         default: self.init(status: reply.status, message: reply.message, retryAfter: retryAfter)
         }
     }
@@ -51,6 +66,8 @@ enum ReplyMeaning: Hashable {
         switch status {
         case 401: self = .refresh
         case 404, 410: self = .ended(message)
+        // In conflict with the upload's state (RFC 9110, section 15.5.10); which one was lost with the body.
+        case 409: self = .refresh
         case 501, 505: self = .fatal
         case 408, 425, 429, 500...599: self = .retry(after: retryAfter)
         default: self = .fatal
@@ -82,7 +99,7 @@ extension DriveClientError {
         case .gaveUp, .busy, .pausedOnServer, .cancelled: return true
         default:
             switch ReplyMeaning(of: self) {
-            case .retry, .chunkBusy, .resend: return true
+            case .retry, .lost, .chunkBusy, .resend: return true
             default: return serverReply?.code == DriveError.Code.tooManyOpenUploads.name
             }
         }

@@ -228,7 +228,7 @@ extension ChunkSender {
         }
 
         private func showWait(_ error: DriveClientError) {
-            guard case .retry = ReplyMeaning(of: error), let delay = planner.delay(now: now) else { return }
+            guard ReplyMeaning(of: error).repetition != nil, let delay = planner.delay(now: now) else { return }
             sender.tracker.status(.retrying(error, in: delay))
         }
 

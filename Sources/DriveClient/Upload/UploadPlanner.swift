@@ -164,6 +164,11 @@ struct UploadPlanner {
         case .retry(let after):
             // Chunks that were under way together fail together: that is one failure.
             if after != nil || knownFailures == backoff.failures { wait(after: error, retryAfter: after, now, jitter) }
+        case .lost:
+            // The server may have stored the chunk, or refused it and closed before the answer was read: after the wait it is
+            // asked for the upload's state, which costs less than sending the chunk to learn it.
+            if knownFailures == backoff.failures { wait(after: error, retryAfter: nil, now, jitter) }
+            refreshUnlessUnderWay()
         default: interrupted(by: error)
         }
     }
@@ -172,6 +177,7 @@ struct UploadPlanner {
         asked = false
         switch ReplyMeaning(of: error) {
         case .retry(let after): wait(after: error, retryAfter: after, now, jitter)
+        case .lost: wait(after: error, retryAfter: nil, now, jitter)
         case .missing(let indexes): fillGaps(indexes, error)
         case .hashMismatch(let checksums):
             rounds.mending += 1
@@ -184,6 +190,7 @@ struct UploadPlanner {
         asked = false
         switch ReplyMeaning(of: error) {
         case .retry(let after): wait(after: error, retryAfter: after, now, jitter)
+        case .lost: wait(after: error, retryAfter: nil, now, jitter)
         case .ended(let reason): fail(.uploadEnded(taskId: taskId, reason: reason))
         default: fail(error)
         }
@@ -234,8 +241,8 @@ struct UploadPlanner {
         notBefore = now + .seconds(max(1, retryAfter ?? 1))
     }
 
+    /// An answer to the question alone is no progress: where each chunk fails between two of them, patience still ends.
     private mutating func refreshed(_ information: ResumeInformation) {
-        backoff.succeeded()
         switch information.status {
         case .completed: return enter(.completing)
         case .paused: return fail(.pausedOnServer(taskId: taskId))
@@ -244,6 +251,7 @@ struct UploadPlanner {
         case .pending, .inProgress: break
         }
         let kept = Set(information.uploadedChunks).subtracting(replacing)
+        if kept.subtracting(inFlight.keys).count > storedCount { backoff.succeeded() }
         fresh = (0..<plan.count).reversed().filter { !kept.contains($0) && inFlight[$0] == nil }
         again.removeAll()
         storedCount = plan.count - fresh.count - inFlight.count

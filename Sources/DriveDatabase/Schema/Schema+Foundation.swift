@@ -16,12 +16,13 @@ extension Schema {
                 role {text} NOT NULL, created_at {timestamp} NOT NULL, expires_at {timestamp} NOT NULL, revoked_at {timestamp})
             """,
             "CREATE INDEX idx_api_tokens_account ON api_tokens (account_id)",
-            // Bytes count against the quota: size times the pool's cost multiplier, rounded up.
+            // Bytes count against the quota: size times the pool's cost multiplier, rounded up. `open_bytes` are the sizes of
+            // unfinished uploads themselves.
             """
             CREATE TABLE account_usage (
                 account_id {uuid} PRIMARY KEY, used_bytes {bigint} NOT NULL DEFAULT 0,
                 reserved_bytes {bigint} NOT NULL DEFAULT 0, file_count {bigint} NOT NULL DEFAULT 0,
-                open_uploads {bigint} NOT NULL DEFAULT 0)
+                open_uploads {bigint} NOT NULL DEFAULT 0, open_bytes {bigint} NOT NULL DEFAULT 0)
             """,
         ]
 
@@ -45,7 +46,7 @@ extension Schema {
             """
             CREATE TABLE file_checksums (
                 checksum {text} NOT NULL, pool_id {uuid} NOT NULL, file_size {bigint} NOT NULL, storage_path {text} NOT NULL,
-                reference_count {bigint} NOT NULL DEFAULT 1, first_seen_at {timestamp} NOT NULL,
+                crc32c {bigint} NOT NULL, reference_count {bigint} NOT NULL DEFAULT 1, first_seen_at {timestamp} NOT NULL,
                 unreferenced_at {timestamp}, PRIMARY KEY (checksum, pool_id)){clustered}
             """,
             "CREATE UNIQUE INDEX idx_file_checksums_path ON file_checksums (pool_id, storage_path)",
@@ -56,10 +57,11 @@ extension Schema {
                 pool_id {uuid} NOT NULL, storage_path {text} NOT NULL, task_id {text}, created_at {timestamp} NOT NULL,
                 PRIMARY KEY (pool_id, storage_path)){clustered}
             """,
+            // `name_folded` is `FileName.folded(name)`, by which names are searched and sorted.
             """
             CREATE TABLE files (
-                id {text} PRIMARY KEY, account_id {uuid} NOT NULL, name {text} NOT NULL, size {bigint} NOT NULL,
-                content_type {text} NOT NULL, hash {text} NOT NULL, pool_id {uuid} NOT NULL, bundle_id {uuid},
+                id {text} PRIMARY KEY, account_id {uuid} NOT NULL, name {text} NOT NULL, name_folded {folded} NOT NULL,
+                size {bigint} NOT NULL, content_type {text} NOT NULL, hash {text} NOT NULL, pool_id {uuid} NOT NULL, bundle_id {uuid},
                 charged_bytes {bigint} NOT NULL, user_meta {json} NOT NULL, task_id {text}, expired_at {timestamp},
                 created_at {timestamp} NOT NULL, updated_at {timestamp} NOT NULL)
             """,
@@ -96,8 +98,8 @@ extension Schema {
         static let uploads = [
             """
             CREATE TABLE upload_tasks (
-                id {uuid} PRIMARY KEY, task_id {text} NOT NULL UNIQUE, file_name {text} NOT NULL, file_size {bigint} NOT NULL,
-                content_type {text} NOT NULL, chunk_size {bigint} NOT NULL, chunks_count {int} NOT NULL,
+                id {uuid} PRIMARY KEY, task_id {text} NOT NULL UNIQUE, file_name {text} NOT NULL, file_name_folded {folded} NOT NULL,
+                file_size {bigint} NOT NULL, content_type {text} NOT NULL, chunk_size {bigint} NOT NULL, chunks_count {int} NOT NULL,
                 chunks_uploaded {int} NOT NULL DEFAULT 0, bytes_uploaded {bigint} NOT NULL DEFAULT 0, pool_id {uuid} NOT NULL,
                 bundle_id {uuid}, encrypt_password {text}, expired_at {timestamp}, hash {text} NOT NULL, account_id {uuid} NOT NULL,
                 status {int} NOT NULL DEFAULT 0, legacy_events {bool} NOT NULL DEFAULT {false}, reserved_bytes {bigint} NOT NULL,

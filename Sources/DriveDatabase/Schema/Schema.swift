@@ -13,6 +13,11 @@ public enum Schema {
         Migration(version: 1, name: "foundation", statements: Foundation.statements)
     ]
 
+    /// `{folded}` is text that both engines sort by its code points, whatever the database's locale.
+    private static func folded(_ statement: String, _ dialect: SQLDialect) -> String {
+        statement.replacing("{folded}", with: dialect == .sqlite ? "TEXT" : "VARCHAR COLLATE \"C\"")
+    }
+
     /// The version this program works with.
     public static var currentVersion: Int { migrations.last?.version ?? 0 }
 
@@ -40,7 +45,7 @@ public enum Schema {
                 let done = try sql.first(
                     "SELECT version FROM schema_migrations WHERE version = $1", [.int(migration.version)])
                 guard done == nil else { return }
-                for statement in migration.statements { try sql.execute(sql.dialect.columnTypes(in: statement)) }
+                for statement in migration.statements { try sql.execute(sql.dialect.columnTypes(in: folded(statement, sql.dialect))) }
                 try sql.execute(
                     "INSERT INTO schema_migrations (version, name, applied_at) VALUES ($1, $2, $3)",
                     [.int(migration.version), .text(migration.name), .timestamp(now)])

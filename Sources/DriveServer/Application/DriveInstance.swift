@@ -69,8 +69,8 @@ package struct StorageContext: Sendable {
         let io = IOPool(threads: configuration.threads.ioCount(processors: ProcessInfo.processInfo.activeProcessorCount))
         let pools = PoolDirectory(
             database: administration.database, io: io, faults: faults, surroundings: administration.surroundings,
-            dataFolder: configuration.dataFolder, staging: configuration.storage.uploadsPath, exclusive: exclusive,
-            logger: Logger(label: "Drive.Storage"))
+            dataFolder: configuration.dataFolder, staging: configuration.storage.uploadsPath,
+            directFrom: configuration.storage.directIOFrom, exclusive: exclusive, logger: Logger(label: "Drive.Storage"))
         do {
             try await pools.start(preferred: configuration.storage.preferredRemote)
         } catch {
@@ -78,11 +78,11 @@ package struct StorageContext: Sendable {
             throw error
         }
         var settings = configuration.uploadSettings
-        // Half of the descriptors are for connections, the database and downloads.
-        settings.maximumOpenSessions = max(16, min(4096, FileDescriptorLimit.raise() / 2))
+        // Half of the descriptors are for connections, the database and downloads; a large upload has two.
+        settings.maximumOpenSessions = max(16, min(4096, FileDescriptorLimit.raise() / 4))
         let uploads = UploadService(
             database: administration.database, pools: pools, io: io, settings: settings,
-            surroundings: administration.surroundings, faults: faults, logger: Logger(label: "Drive.Storage.Uploads"))
+            surroundings: administration.surroundings, logger: Logger(label: "Drive.Storage.Uploads"))
         return StorageContext(io: io, pools: pools, uploads: uploads)
     }
 
@@ -106,6 +106,7 @@ extension DriveConfiguration {
         settings.maximumFileSize = uploads.maxFileSize
         settings.maximumDirectSize = uploads.directLimit
         settings.maximumOpenPerAccount = Int64(uploads.maxOpenPerAccount)
+        settings.maximumOpenBytesPerAccount = uploads.maxOpenBytesPerAccount == 0 ? nil : uploads.maxOpenBytesPerAccount
         settings.staleAfter = uploads.staleThreshold
         settings.maximumAge = uploads.defaultExpiry
         settings.cacheDuration = uploads.cacheDuration

@@ -47,6 +47,14 @@ struct RequestGate: RouterMiddleware {
     ) async -> Response {
         do {
             return try await Self.$currentId.withValue(requestId) { try await next(request, context) }
+        } catch let error as any HTTPResponseError where error.status == .notFound {
+            // Only the router throws this one: the path may be known, with other methods.
+            guard let (refusal, allow) = AllowedMethods.table.refusal(of: request.method, at: request.uri.path) else {
+                return ErrorMapping.response(ErrorMapping.driveError(error), requestId: requestId)
+            }
+            var response = ErrorMapping.response(refusal, requestId: requestId)
+            response.headers[.allow] = allow
+            return response
         } catch {
             let mapped = ErrorMapping.driveError(error)
             if mapped.code.category == .internalFailure || mapped.code.category == .unavailable {

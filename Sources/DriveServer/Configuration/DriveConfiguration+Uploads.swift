@@ -11,6 +11,8 @@ extension DriveConfiguration {
         package var cacheDuration: Duration = .seconds(30 * 60)
         package var maxFileSize: Int64 = 5 << 40
         package var maxOpenPerAccount = 1000
+        /// Bytes of one account's unfinished uploads together; 0: no limit.
+        package var maxOpenBytesPerAccount: Int64 = 1 << 40
         /// How long an upload may stay open where its creator does not say.
         package var defaultExpiry: Duration = .seconds(7 * 86_400)
         /// How long a `sessionToken` is good for, and by how much it is extended.

@@ -57,6 +57,8 @@ extension DriveConfiguration {
     package struct Storage: Sendable, Equatable {
         /// The staging folder for the pools on its file system; nil: `staging` inside each pool's folder.
         package var uploadsPath: String?
+        /// Bytes from which an upload is written around the page cache, where the file system can.
+        package var directIOFrom: Int64 = 32 << 20
         /// The pool used where an upload names none; nil: the first pool.
         package var preferredRemote: UUID?
         package var blobGracePeriod: Duration = .seconds(3600)

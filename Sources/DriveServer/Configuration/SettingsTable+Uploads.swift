@@ -24,6 +24,10 @@ extension SettingsTable {
             \.uploads.maxOpenPerAccount, "uploads.maxOpenPerAccount", "UPLOAD_MAX_OPEN_PER_ACCOUNT", .integer(1...1_000_000),
             "The most unfinished uploads of one account.")
         Setting(
+            \.uploads.maxOpenBytesPerAccount, "uploads.maxOpenBytesPerAccount", "UPLOAD_MAX_OPEN_BYTES_PER_ACCOUNT",
+            .size(0...(1 << 60), zero: "no limit"),
+            "The most bytes that one account's unfinished uploads may hold together, whatever they cost; no file is larger.")
+        Setting(
             \.uploads.defaultExpiry, "uploads.defaultExpiry", "UPLOAD_DEFAULT_EXPIRY", .duration(.seconds(60)...days(3650)),
             "How long an upload may stay unfinished.")
         Setting(

@@ -63,6 +63,9 @@ package enum SettingsTable {
             .optional(.text("a path"), shown: "`staging` in each pool's folder"),
             "The staging folder of unfinished uploads, for every pool on its file system; the default pool must be one of them.")
         Setting(
+            \.storage.directIOFrom, "storage.directIOFrom", "STORAGE_DIRECT_IO_FROM", .size(0...(1 << 60)),
+            "An upload of this size or more is written around the page cache, where the file system can; `1024PiB`: none is.")
+        Setting(
             \.storage.preferredRemote, "storage.preferredRemote", "STORAGE_PREFERRED_REMOTE",
             .optional(.uuid, shown: "the first pool"), "The pool of uploads that name none.")
         Setting(

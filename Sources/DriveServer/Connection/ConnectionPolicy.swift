@@ -40,7 +40,7 @@ package struct ConnectionPolicy: Hashable, Sendable {
     /// The largest single read. See ``ConnectionRegistry/receiveBufferSize(policy:)`` for what a busy server makes of it.
     package var receiveBufferSize: Int = 256 << 10
     /// What all receive buffers together may take; the single read shrinks as more bodies arrive at once.
-    package var receiveMemory: Int = 32 << 20
+    package var receiveMemory: Int = 20 << 20
     /// Reads per wake-up of the event loop: one, so that one fast sender neither starves others nor piles up buffers.
     package var maxMessagesPerRead: UInt = 1
 

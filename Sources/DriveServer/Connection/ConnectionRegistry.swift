@@ -93,7 +93,7 @@ package final class ConnectionRegistry: Sendable {
     ///
     /// A connection can hold four buffers (the channel's own, two waiting, one being written), so four times the size
     /// times the arriving bodies stays within `receiveMemory`; and as a channel keeps its own buffer while idle, so does
-    /// the size times the open connections. One upload alone gets the whole `receiveBufferSize`, a hundred get 64 KiB each.
+    /// the size times the open connections. One upload alone gets the whole `receiveBufferSize`, a hundred get 32 KiB each.
     package func receiveBufferSize(policy: ConnectionPolicy) -> Int {
         Self.receiveBufferSize(bodies: bodyCount, open: openCount, policy: policy)
     }

@@ -15,6 +15,7 @@ enum ErrorMapping {
         case .unauthenticated: .unauthorized
         case .refused: .forbidden
         case .notFound: .notFound
+        case .methodNotAllowed: .methodNotAllowed
         case .conflict: .conflict
         case .gone: .gone
         case .preconditionFailed: .preconditionFailed

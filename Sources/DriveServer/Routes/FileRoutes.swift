@@ -22,7 +22,7 @@ enum FileRoutes {
     static let piece = 256 << 10
 
     @Sendable private static func download(_ call: Call) async throws -> Response {
-        let (file, content) = try await call.services.files.open(try call.parameter("fileId"), account: try call.account)
+        let (file, content, crc32c) = try await call.services.files.open(try call.parameter("fileId"), account: try call.account)
         let presentation = InlineSafety.presentation(
             of: file.contentType, requested: try call.query("download", default: false) ? .attachment : .inline)
         let modified = HTTPDate(secondsSince1970: file.createdAt.seconds)
@@ -59,7 +59,11 @@ enum FileRoutes {
         }
         headers[.contentLength] = String(range.upperBound - range.lowerBound)
         if call.request.method == .head { return Response(status: status, headers: headers) }
-        let reader = RangeReader(file: content, io: call.services.io, range: range)
+        // Whoever asks for all of the file gets exactly what was stored, or no end.
+        let expected = range.lowerBound == 0 && range.upperBound == file.size ? crc32c : nil
+        let reader = RangeReader(file: content, io: call.services.io, range: range, expecting: expected)
+        let files = call.services.files
+        let caller = try call.caller
         let logger = call.logger
         let requestId = call.requestId
         return Response(
@@ -74,6 +78,7 @@ enum FileRoutes {
                     // Too late for a status: the connection is cut short of Content-Length, so the client knows.
                     logger.error(
                         "a download was cut short", metadata: ["requestId": "\(requestId)", "file": "\(file.id)", "error": "\(error)"])
+                    if error == .wrongChecksum { await files.recordDamage(of: file, seenBy: caller) }
                     throw error
                 }
                 try await writer.finish(nil)

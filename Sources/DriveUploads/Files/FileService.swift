@@ -30,30 +30,49 @@ public final class FileService: Sendable {
         return file
     }
 
-    /// A file and its opened bytes. The bytes' length is checked against the row, so that a damaged blob is an error
+    /// A file, its opened bytes and their CRC-32C, for who reads all of them. The bytes' length is checked against the row, so that a damaged blob is an error
     /// and never a short success.
-    public func open(_ id: String, account: UUID) async throws -> (file: CloudFile, content: OpenFile) {
-        let found = try await database.read { sql -> (CloudFile, String)? in
+    public func open(_ id: String, account: UUID) async throws -> (file: CloudFile, content: OpenFile, crc32c: UInt32) {
+        let found = try await database.read { sql -> (CloudFile, String, Int64)? in
             guard
                 let row = try sql.first(
                     """
-                    SELECT f.*, b.storage_path FROM files f JOIN file_checksums b ON b.checksum = f.hash AND b.pool_id = f.pool_id
+                    SELECT f.*, b.storage_path, b.crc32c FROM files f JOIN file_checksums b ON b.checksum = f.hash AND b.pool_id = f.pool_id
                     WHERE f.id = $1 AND f.account_id = $2
                     """, [.text(id), .uuid(account)])
             else { return nil }
-            return (try FileRow.cloudFile(row), try row.text("storage_path"))
+            return (try FileRow.cloudFile(row), try row.text("storage_path"), try row.int64("crc32c"))
         }
-        guard let (file, path) = found, file.expiredAt.map({ $0 > surroundings.now() }) ?? true else { throw Self.notFound(id) }
+        guard let (file, path, crc32c) = found, file.expiredAt.map({ $0 > surroundings.now() }) ?? true else { throw Self.notFound(id) }
         do {
             let content = try await pools.open(file.poolId).store.open(path)
             guard try content.size() == file.size else { throw StorageError("fstat", 5) }
-            return (file, content)
+            return (file, content, UInt32(truncatingIfNeeded: crc32c))
         } catch let error as StorageError {
             logger.error("a blob cannot be opened", metadata: ["file": "\(id)", "path": "\(path)", "error": "\(error)"])
             guard error.isMissing || error.call == "fstat" else { throw error.asDriveError }
             throw DriveError(
                 .blobDamaged, "The stored bytes of this file cannot be read whole; the operator's log has the reason.",
                 details: ["fileId": .string(id), "reason": .string(error.call)])
+        }
+    }
+
+    /// Keeps a trace of stored bytes that turned out to be damaged while they were read. Never fails: the reader has its
+    /// error already.
+    public func recordDamage(of file: CloudFile, seenBy caller: Caller) async {
+        let surroundings = surroundings
+        do {
+            // Also where the reader's task is cancelled, as its connection is about to be cut.
+            try await Task { [database] in
+                try await database.write { sql in
+                    try AuditTrail.append(
+                        "file.damaged", on: "file", id: file.id, by: caller,
+                        details: ["hash": .string(file.hash), "poolId": .string(file.poolId.uuidString.lowercased())],
+                        surroundings: surroundings, in: sql)
+                }
+            }.value
+        } catch {
+            logger.error("a damaged file could not be recorded", metadata: ["file": "\(file.id)", "error": "\(error)"])
         }
     }
 
@@ -106,12 +125,12 @@ public final class FileService: Sendable {
             file.updatedAt = now
             try sql.execute(
                 """
-                UPDATE files SET name = $3, user_meta = $4, bundle_id = $5, expired_at = $6, updated_at = $7
+                UPDATE files SET name = $3, name_folded = $8, user_meta = $4, bundle_id = $5, expired_at = $6, updated_at = $7
                 WHERE id = $1 AND account_id = $2
                 """,
                 [
                     .text(id), .uuid(caller.accountId), .text(file.name), .encoded(file.userMeta), .uuid(file.bundleId),
-                    .timestamp(file.expiredAt), .timestamp(now),
+                    .timestamp(file.expiredAt), .timestamp(now), .text(FileName.folded(file.name)),
                 ])
             try AuditTrail.append("file.update", on: "file", id: id, by: caller, surroundings: surroundings, in: sql)
             return file
@@ -150,7 +169,7 @@ public final class FileService: Sendable {
 
             var column: String {
                 switch self {
-                case .name: "name"
+                case .name: "name_folded"
                 case .size: "size"
                 case .createdAt: "created_at"
                 case .updatedAt: "updated_at"
@@ -158,7 +177,7 @@ public final class FileService: Sendable {
             }
         }
 
-        /// A part of the name, in any case.
+        /// A part of the name, in any case and script (`FileName.folded`).
         public var search: String?
         public var bundleId: UUID?
         public var sort = Sort.createdAt
@@ -174,13 +193,18 @@ public final class FileService: Sendable {
         if query.search?.unicodeScalars.contains("\0") == true {
             throw DriveError(.invalidRequest, "query must not hold the character U+0000.", details: ["rule": "query"])
         }
+        // No name is longer, in any normal form; SQLite takes no pattern beyond 50,000 bytes.
+        if let search = query.search, search.utf8.count > FileName.maximumBytes * 16 {
+            throw DriveError(
+                .invalidRequest, "query has at most \(FileName.maximumBytes * 16) bytes.", details: ["rule": "query"])
+        }
         return try await database.read { sql in
             var condition = "account_id = $1 AND (expired_at IS NULL OR expired_at > $2)"
             var arguments: [SQLValue] = [.uuid(account), .timestamp(now)]
             if let search = query.search, !search.isEmpty {
-                let escaped = search.lowercased().replacing("\\", with: "\\\\").replacing("%", with: "\\%").replacing("_", with: "\\_")
+                let escaped = FileName.folded(search).replacing("\\", with: "\\\\").replacing("%", with: "\\%").replacing("_", with: "\\_")
                 arguments.append(.text("%\(escaped)%"))
-                condition += " AND LOWER(name) LIKE $\(arguments.count) ESCAPE '\\'"
+                condition += " AND name_folded LIKE $\(arguments.count) ESCAPE '\\'"
             }
             if let bundle = query.bundleId {
                 arguments.append(.uuid(bundle))

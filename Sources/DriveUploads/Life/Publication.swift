@@ -26,6 +26,7 @@ struct Publication: Sendable {
     var size: Int64
     var contentType: String
     var hash: String
+    var crc32c: UInt32
     var pool: Pool
     var expiredAt: Timestamp?
     var reservedBytes: Int64
@@ -52,11 +53,11 @@ struct Publication: Sendable {
     ) throws -> (file: CloudFile, surplus: Bool) {
         let row = try sql.first(
             """
-            INSERT INTO file_checksums (checksum, pool_id, file_size, storage_path, reference_count, first_seen_at)
-            VALUES ($1, $2, $3, $4, 1, $5)
+            INSERT INTO file_checksums (checksum, pool_id, file_size, storage_path, crc32c, reference_count, first_seen_at)
+            VALUES ($1, $2, $3, $4, $6, 1, $5)
             ON CONFLICT (checksum, pool_id) DO UPDATE SET reference_count = file_checksums.reference_count + 1, unreferenced_at = NULL
             RETURNING storage_path
-            """, [.text(hash), .uuid(pool.id), .integer(size), .text(path), .timestamp(now)])
+            """, [.text(hash), .uuid(pool.id), .integer(size), .text(path), .timestamp(now), .integer(Int64(crc32c))])
         let surplus = try row?.text("storage_path") != path
         if !surplus { try BlobIntent.clear(path, pool: pool.id, in: sql) }
         return (try finish(by: caller, surroundings: surroundings, in: sql), surplus)
@@ -66,8 +67,10 @@ struct Publication: Sendable {
         // What was reserved is what is charged, whatever became of the multiplier meanwhile; only a length that was not
         // known before is charged anew.
         let charge = preallocated ? reservedBytes : pool.policy.charge(for: size)
-        // The bundle may have gone since the upload began.
-        let bundleId = try sql.first("SELECT bundle_id FROM upload_tasks WHERE task_id = $1", [.text(taskId)])?.optionalUUID("bundle_id")
+        // The bundle may have gone since the upload began; the size is the one that was reserved.
+        let row = try sql.first("SELECT bundle_id, file_size FROM upload_tasks WHERE task_id = $1", [.text(taskId)])
+        let bundleId = try row?.optionalUUID("bundle_id")
+        let reserved = QuotaLedger.Demand(charge: reservedBytes, bytes: try row?.int64("file_size") ?? 0)
         let file = CloudFile(
             id: fileId, name: name, size: size, contentType: contentType, hash: hash, poolId: pool.id, bundleId: bundleId, userMeta: [:],
             expiredAt: expiredAt, createdAt: now, updatedAt: now)
@@ -90,16 +93,16 @@ struct Publication: Sendable {
         guard upload == 1, task == 1 else { throw try lostRace(in: sql) }
         try sql.execute(
             """
-            INSERT INTO files (id, account_id, name, size, content_type, hash, pool_id, bundle_id, charged_bytes, user_meta, task_id,
-                expired_at, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '{}', $10, $11, $12, $12)
+            INSERT INTO files (id, account_id, name, name_folded, size, content_type, hash, pool_id, bundle_id, charged_bytes,
+                user_meta, task_id, expired_at, created_at, updated_at)
+            VALUES ($1, $2, $3, $13, $4, $5, $6, $7, $8, $9, '{}', $10, $11, $12, $12)
             """,
             [
                 .text(fileId), .uuid(accountId), .text(name), .integer(size), .text(contentType), .text(hash), .uuid(pool.id),
                 .uuid(bundleId),
-                .integer(charge), .text(taskId), .timestamp(expiredAt), .timestamp(now),
+                .integer(charge), .text(taskId), .timestamp(expiredAt), .timestamp(now), .text(FileName.folded(name)),
             ])
-        try QuotaLedger.settle(reserved: reservedBytes, charged: charge, files: 1, for: accountId, in: sql)
+        try QuotaLedger.settle(reserved, charged: charge, files: 1, for: accountId, in: sql)
         if preallocated { try QuotaLedger.closeBytes(size, pool: pool.id, sql: sql) }
         try EventOutbox.append(
             UploadEvents.completed(taskId, file: file, legacyEvents: legacyEvents, now: now), account: accountId, now: now, in: sql)

@@ -22,10 +22,11 @@ struct UploadDraft: Sendable {
     var sessionExpiresAt: Timestamp
 
     var charge: Int64 { pool.policy.charge(for: plan.fileSize) }
+    var demand: QuotaLedger.Demand { QuotaLedger.Demand(charge: charge, bytes: plan.fileSize) }
 
     /// Reserves the quota and writes the task, the upload and their event.
     func insert(by caller: Caller, settings: UploadSettings, surroundings: Surroundings, in sql: any SQLSession) throws {
-        try QuotaLedger.reserve(charge, for: caller.accountId, settings: settings, in: sql)
+        try QuotaLedger.reserve(demand, for: caller.accountId, settings: settings, in: sql)
         let parameters: [String: JSONValue] = [
             "fileName": .string(fileName), "fileSize": .integer(plan.fileSize), "contentType": .string(contentType),
             "poolId": .string(pool.id.uuidString.lowercased()),
@@ -42,15 +43,16 @@ struct UploadDraft: Sendable {
             ])
         try sql.execute(
             """
-            INSERT INTO upload_tasks (id, task_id, file_name, file_size, content_type, chunk_size, chunks_count, pool_id, bundle_id,
-                expired_at, hash, account_id, status, legacy_events, reserved_bytes, session_expires_at, staging_path, boot_id, face,
+            INSERT INTO upload_tasks (id, task_id, file_name, file_name_folded, file_size, content_type, chunk_size, chunks_count,
+                pool_id, bundle_id, expired_at, hash, account_id, status, legacy_events, reserved_bytes, session_expires_at, staging_path, boot_id, face,
                 last_activity, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15, $2, $16, $17, $18, $18, $18)
+            VALUES ($1, $2, $3, $19, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15, $2, $16, $17, $18, $18, $18)
             """,
             [
                 .uuid(id), .text(taskId), .text(fileName), .integer(plan.fileSize), .text(contentType), .integer(plan.chunkSize),
                 .int(plan.count), .uuid(pool.id), .uuid(bundleId), .timestamp(expiredAt), .text(hash), .uuid(caller.accountId),
                 .bool(legacyEvents), .integer(charge), .timestamp(sessionExpiresAt), .text(bootId), .text(face), .timestamp(now),
+                .text(FileName.folded(fileName)),
             ])
         try EventOutbox.append(UploadEvents.created(taskId, now: now), account: caller.accountId, now: now, in: sql)
         if face == UploadFace.chunks {

@@ -5,7 +5,6 @@ import DriveEvents
 import DriveModel
 import DriveStorage
 import Foundation
-import NIOCore
 
 extension UploadService {
     /// Receives one chunk: claim, write and checksum as it streams, then the row that acknowledges it.
@@ -61,30 +60,23 @@ extension UploadService {
         let (frontier, epoch) = session.withState { state in
             (state.frontier.byteCount == offset && state.follower == nil ? state.frontier : nil, state.epoch)
         }
-        var writer = ChunkWriter(
+        let writer = ChunkWriter(
             file: session.file, io: io, start: offset,
             digests: ChunkDigests(wholeFile: frontier, chunk: body.mayExpectSHA256 ? SHA256Stream() : nil))
-        var reader = PieceReader(body)
-        try await pieces.withShare { pieceSize in
-            while true {
-                let (buffers, count) = try await reader.next(pieceSize()) { session.heard(claim) }
-                if count == 0 { break }
-                guard writer.written + Int64(count) <= size else {
-                    throw Self.wrongSize(writer.written + Int64(count), expected: size, index: claim.index)
-                }
-                guard claim.beginWrite() else { throw takenOver(claim, session) }
-                defer { claim.endWrite() }
-                try await writer.write(buffers)
-            }
-        }
-        writer.finish()
-        guard writer.written == size else { throw Self.wrongSize(writer.written, expected: size, index: claim.index) }
-        let expected = try reader.body.expectedDigests()
-        var digests = writer.digests
+        var transfer = BodyTransfer(
+            body: body, writer: writer, pieces: pieces,
+            hooks: .init(
+                heard: { session.heard(claim) }, willWrite: { guard claim.beginWrite() else { throw self.takenOver(claim, session) } },
+                didWrite: { claim.endWrite() }))
+        try await transfer.run(limit: size) { Self.wrongSize($0, expected: size, index: claim.index) }
+        let written = transfer.writer.written
+        guard written == size else { throw Self.wrongSize(written, expected: size, index: claim.index) }
+        let expected = try transfer.body.expectedDigests()
+        var digests = transfer.writer.digests
         if digests.chunk == nil, expected.contains(where: { if case .sha256 = $0 { true } else { false } }) {
             digests.chunk = try await RangeHasher.hash(
-                session.file, range: offset..<offset + size, continuing: SHA256Stream(), io: io
-            ) { _, _ in true }
+                session.file, range: offset..<offset + size, continuing: FileDigest(), io: io
+            ) { _, _ in true }?.sha256
         }
         try Self.check(expected, against: digests, index: claim.index)
         return (digests, epoch)
@@ -198,7 +190,7 @@ extension UploadService {
         session.withState { state in
             state.ledger.endDiscarding(gone: true)
             state.epoch += 1
-            state.frontier = SHA256Stream()
+            state.frontier = FileDigest()
             state.verifiedBytes = 0
         }
     }

@@ -74,9 +74,10 @@ extension UploadService {
             let verified = session.withState { $0.verifiedBytes }
             return .verifying(progress: Double(verified) / Double(max(1, session.record.plan.fileSize)) * 100)
         }
-        let hash = session.withState { $0.frontier }.hexDigest()
+        let digest = session.withState { $0.frontier }
+        let hash = digest.hexDigest()
         if let expected = session.record.hash, expected != hash { throw try await mismatch(session, expected: expected, actual: hash) }
-        let file = try await publish(session, hash: hash, by: caller)
+        let file = try await publish(session, digest: digest, by: caller)
         succeeded = true
         session.withState { $0.closedAs = .completed }
         forget(session.record.taskId, account: session.record.accountId)
@@ -154,12 +155,14 @@ extension UploadService {
 
     /// Flush, rename, flush the folder, commit. Where the account or another has the same bytes in the pool already,
     /// the blob gets one more reference and the staging file goes.
-    private func publish(_ session: UploadSession, hash: String, by caller: Caller) async throws -> CloudFile {
+    private func publish(_ session: UploadSession, digest: FileDigest, by caller: Caller) async throws -> CloudFile {
         let record = session.record
+        let hash = digest.hexDigest()
         let publication = Publication(
             fileId: surroundings.newIdentifier(), taskId: record.taskId, accountId: record.accountId, name: record.fileName,
-            size: record.plan.fileSize, contentType: record.contentType, hash: hash, pool: try await pools.open(record.poolId).pool,
-            expiredAt: record.expiredAt, reservedBytes: record.reservedBytes, preallocated: true,
+            size: record.plan.fileSize, contentType: record.contentType, hash: hash, crc32c: digest.crc32c,
+            pool: try await pools.open(record.poolId).pool, expiredAt: record.expiredAt, reservedBytes: record.reservedBytes,
+            preallocated: true,
             legacyEvents: record.legacyEvents, now: surroundings.now())
         let path = try await staging { try await session.pool.newBlobPath() }
         let surroundings = surroundings

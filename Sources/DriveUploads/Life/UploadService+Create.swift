@@ -61,7 +61,7 @@ extension UploadService {
             sessionExpiresAt: now + settings.sessionLifetime)
         let room = settings
         try await database.read { sql in
-            try QuotaLedger.expectRoom(for: draft.charge, account: caller.accountId, settings: room, in: sql)
+            try QuotaLedger.expectRoom(for: draft.demand, account: caller.accountId, settings: room, in: sql)
         }
         let file = try await staging { try await opened.store.createStaging(draft.taskId, size: plan.fileSize, keepSize: false) }
         let created = CreatedUpload(
@@ -82,7 +82,7 @@ extension UploadService {
             if let record {
                 keep(
                     UploadSession(
-                        record: record, file: file, pool: opened.store, io: io, received: [], frontier: SHA256Stream(),
+                        record: record, file: file, pool: opened.store, io: io, received: [], frontier: FileDigest(),
                         stallTime: settings.stallTime))
             }
             return created

@@ -5,7 +5,6 @@ import DriveEvents
 import DriveModel
 import DriveStorage
 import Foundation
-import NIOCore
 
 /// `POST /api/files/upload/direct`: what stands beside the bytes.
 public struct DirectUploadRequest: Codable, Hashable, Sendable {
@@ -59,7 +58,7 @@ extension UploadService {
         let hash = try Self.hash(request.hash)
         let now = surroundings.now()
         try Self.checkExpiry(request.expiredAt, now: now)
-        let limit = min(settings.maximumDirectSize, settings.maximumFileSize)
+        let limit = min(settings.maximumDirectSize, settings.maximumFileSize, settings.maximumOpenBytesPerAccount ?? .max)
         if let length, length > limit { throw Self.tooLarge(limit) }
         let opened = try await pools.open(request.poolId)
         if let refusal = opened.pool.policy.refusal(
@@ -114,27 +113,20 @@ extension UploadService {
         idempotency: (key: String, fingerprint: String)?, by caller: Caller
     ) async throws -> CloudFile {
         let file = try await store.createStaging(draft.taskId, size: 0, keepSize: true)
-        var writer = ChunkWriter(
-            file: file, io: io, start: 0, digests: ChunkDigests(wholeFile: SHA256Stream(), chunk: nil))
-        var reader = PieceReader(body)
-        try await pieces.withShare { pieceSize in
-            while true {
-                let (buffers, count) = try await reader.next(pieceSize())
-                if count == 0 { break }
-                guard writer.written + Int64(count) <= limit else { throw Self.tooLarge(limit) }
-                try await writer.write(buffers)
-            }
-        }
+        let start = ChunkWriter(file: file, io: io, start: 0, digests: ChunkDigests(wholeFile: FileDigest(), chunk: nil))
+        var transfer = BodyTransfer(body: body, writer: start, pieces: pieces)
+        try await transfer.run(limit: limit) { _ in Self.tooLarge(limit) }
+        let writer = transfer.writer
         let size = writer.written
         if let refusal = draft.pool.policy.refusal(
             contentType: draft.contentType, size: size, role: caller.role.rawValue, poolName: draft.pool.name)
         {
             throw refusal
         }
-        let whole = writer.digests.wholeFile ?? SHA256Stream()
+        let whole = writer.digests.wholeFile ?? FileDigest()
         var digests = writer.digests
-        digests.chunk = whole
-        try Self.check(try reader.body.expectedDigests(), against: digests, index: nil)
+        digests.chunk = whole.sha256
+        try Self.check(try transfer.body.expectedDigests(), against: digests, index: nil)
         let hash = whole.hexDigest()
         if let expectedHash, expectedHash != hash {
             throw DriveError(
@@ -144,7 +136,7 @@ extension UploadService {
         try await store.publish(staging: draft.taskId, as: path, flushing: file)
         let publication = Publication(
             fileId: surroundings.newIdentifier(), taskId: draft.taskId, accountId: caller.accountId, name: draft.fileName, size: size,
-            contentType: draft.contentType, hash: hash, pool: draft.pool, expiredAt: draft.expiredAt,
+            contentType: draft.contentType, hash: hash, crc32c: whole.crc32c, pool: draft.pool, expiredAt: draft.expiredAt,
             reservedBytes: draft.charge, preallocated: false, legacyEvents: draft.legacyEvents, now: surroundings.now())
         let surroundings = surroundings
         let (published, surplus) = try await database.write { sql in

@@ -42,7 +42,9 @@ extension UploadService {
                 WHERE task_id = $1
                 """, [.text(taskId), .text(status.rawValue), .text(message), .text(code), .timestamp(now)])
             try sql.execute("DELETE FROM upload_chunks WHERE session_id = $1", [.uuid(record.id)])
-            try QuotaLedger.settle(reserved: record.reservedBytes, charged: 0, files: 0, for: record.accountId, in: sql)
+            try QuotaLedger.settle(
+                QuotaLedger.Demand(charge: record.reservedBytes, bytes: record.plan.fileSize), charged: 0, files: 0, for: record.accountId,
+                in: sql)
             if record.face != UploadFace.direct { try QuotaLedger.closeBytes(record.plan.fileSize, pool: record.poolId, sql: sql) }
             try EventOutbox.append(
                 UploadEvents.ended(record, as: status, message: message, now: now), account: record.accountId, now: now, in: sql)

@@ -23,7 +23,7 @@ public struct UploadListQuery: Sendable {
 
         var column: String {
             switch self {
-            case .fileName: "u.file_name"
+            case .fileName: "u.file_name_folded"
             case .fileSize: "u.file_size"
             case .createdAt: "u.created_at"
             case .updatedAt: "u.updated_at"

@@ -16,10 +16,9 @@ public final class UploadService: Sendable {
     public let settings: UploadSettings
     let io: IOPool
     let surroundings: Surroundings
-    let faults: Faults
     let logger: Logger
     let bootId: String
-    let pieces: PieceBudget
+    let pieces: PiecePool
     let sessions = Mutex<[SessionKey: SessionEntry]>([:])
 
     /// The account is part of the key, so that nobody's look-up stands in another's way.
@@ -35,17 +34,16 @@ public final class UploadService: Sendable {
 
     public init(
         database: any Database, pools: PoolDirectory, io: IOPool, settings: UploadSettings, surroundings: Surroundings = .system,
-        faults: Faults = .none, bootId: String = BootIdentity.current(), logger: Logger
+        bootId: String = BootIdentity.current(), logger: Logger
     ) {
         self.database = database
         self.pools = pools
         self.io = io
         self.settings = settings
         self.surroundings = surroundings
-        self.faults = faults
         self.bootId = bootId
         self.logger = logger
-        pieces = PieceBudget(total: settings.writeMemory, largest: settings.writePiece)
+        pieces = PiecePool(total: settings.writeMemory, largest: settings.writePiece)
     }
 
     /// Uploads that are open in memory.
@@ -65,32 +63,46 @@ public final class UploadService: Sendable {
 
     private func session(_ taskId: String, account: UUID) async throws -> UploadSession {
         let key = SessionKey(taskId: taskId, account: account)
-        let entry: SessionEntry = sessions.withLock { sessions in
-            if let entry = sessions[key] {
-                if case .open(let session) = entry { session.beginUse() }
+        while true {
+            let entry: SessionEntry = sessions.withLock { sessions in
+                if let entry = sessions[key] {
+                    if case .open(let session) = entry { session.beginUse() }
+                    return entry
+                }
+                let entry = SessionEntry.loading(Task { try await self.load(taskId, account: account) })
+                sessions[key] = entry
                 return entry
             }
-            let entry = SessionEntry.loading(Task { try await self.load(taskId, account: account) })
-            sessions[key] = entry
-            return entry
-        }
-        guard case .loading(let task) = entry else {
-            guard case .open(let session) = entry else { throw Self.notFound(taskId) }
-            return session
-        }
-        do {
-            let session = try await task.value
-            sessions.withLock { sessions in
-                session.beginUse()
-                if case .loading(let current) = sessions[key], current == task { sessions[key] = .open(session) }
+            let task: Task<UploadSession, any Error>
+            switch entry {
+            case .open(let session): return session
+            case .loading(let loading): task = loading
             }
-            evictBeyondLimit()
-            return session
-        } catch {
-            sessions.withLock { sessions in
-                if case .loading(let current) = sessions[key], current == task { sessions[key] = nil }
+            do {
+                let session = try await task.value
+                guard beginUse(of: session, loadedBy: task, key: key) else { continue }
+                evictBeyondLimit()
+                return session
+            } catch {
+                sessions.withLock { sessions in
+                    if case .loading(let current) = sessions[key], current == task { sessions[key] = nil }
+                }
+                throw error
             }
-            throw error
+        }
+    }
+
+    /// False where another waiter of the same load used the upload meanwhile and it was evicted or ended: whoever comes
+    /// next would open it a second time.
+    private func beginUse(of session: UploadSession, loadedBy task: Task<UploadSession, any Error>, key: SessionKey) -> Bool {
+        sessions.withLock { sessions in
+            switch sessions[key] {
+            case .loading(let current) where current == task: sessions[key] = .open(session)
+            case .open(let current) where current === session: break
+            default: return false
+            }
+            session.beginUse()
+            return true
         }
     }
 
@@ -152,8 +164,8 @@ public final class UploadService: Sendable {
         }
         guard let file else { throw DriveError(.storageFailed, "The upload's staging file cannot be opened.", retryAfter: 5) }
         // The hash resumes only where every byte it covers is still kept.
-        var frontier = SHA256Stream()
-        if kept.count == chunks.count, let state = record.hashState, let saved = SHA256Stream(savedState: state),
+        var frontier = FileDigest()
+        if kept.count == chunks.count, let state = record.hashState, let saved = FileDigest(savedState: state),
             saved.byteCount == record.hashedBytes
         {
             frontier = saved
@@ -225,7 +237,7 @@ public final class UploadService: Sendable {
 
     private func follow(_ session: UploadSession) async {
         // Ends under the lock, so that a chunk accepted after the last look starts a new follower.
-        while let (range, hash, epoch) = session.withState({ state -> (Range<Int64>, SHA256Stream, UInt64)? in
+        while let (range, hash, epoch) = session.withState({ state -> (Range<Int64>, FileDigest, UInt64)? in
             guard state.closedAs == nil, state.followerFailure == nil, let range = Self.nextRange(state) else {
                 state.follower = nil
                 return nil
@@ -235,8 +247,9 @@ public final class UploadService: Sendable {
             do {
                 let result = try await RangeHasher.hash(session.file, range: range, continuing: hash, io: io) { position, _ in
                     session.withState { state in
+                        guard state.closedAs == nil, state.epoch == epoch else { return false }
                         state.verifiedBytes = position
-                        return state.closedAs == nil && state.epoch == epoch
+                        return true
                     }
                 }
                 if let result { session.withState { $0.advance(to: result, epoch: epoch) } }

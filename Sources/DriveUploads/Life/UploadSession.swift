@@ -11,8 +11,8 @@ final class UploadSession: Sendable {
 
     struct State {
         var ledger: Ledger
-        /// The whole file's hash over every byte before `frontier.byteCount`; all of them in kept chunks.
-        var frontier: SHA256Stream
+        /// The whole file's digest over every byte before `frontier.byteCount`; all of them in kept chunks.
+        var frontier: FileDigest
         /// Hashes kept chunks that arrived before the frontier reached them.
         var follower: Task<Void, Never>?
         /// Where the follower is, for progress.
@@ -35,7 +35,7 @@ final class UploadSession: Sendable {
         var epoch: UInt64 = 0
 
         /// Every hash over kept chunks from the start is right; the longest one is kept.
-        mutating func advance(to hash: SHA256Stream, epoch begun: UInt64) {
+        mutating func advance(to hash: FileDigest, epoch begun: UInt64) {
             guard begun == epoch, hash.byteCount > frontier.byteCount else { return }
             frontier = hash
             verifiedBytes = max(verifiedBytes, hash.byteCount)
@@ -48,7 +48,7 @@ final class UploadSession: Sendable {
     let io: IOPool
     private let state: Mutex<State>
 
-    init(record: UploadRecord, file: OpenFile, pool: LocalPool, io: IOPool, received: [Int], frontier: SHA256Stream, stallTime: Duration) {
+    init(record: UploadRecord, file: OpenFile, pool: LocalPool, io: IOPool, received: [Int], frontier: FileDigest, stallTime: Duration) {
         self.record = record
         self.file = file
         self.pool = pool
@@ -128,7 +128,7 @@ final class UploadSession: Sendable {
     /// Ends a claim and wakes who waits; `hash` is the whole file's up to the chunk's end, where it was computed on the
     /// way. False where the claim was lost before.
     @discardableResult
-    func finish(_ claim: ChunkClaim, accepted: Bool, hash: (stream: SHA256Stream, epoch: UInt64)? = nil) -> Bool {
+    func finish(_ claim: ChunkClaim, accepted: Bool, hash: (stream: FileDigest, epoch: UInt64)? = nil) -> Bool {
         let (held, waiters) = withState { state in
             let held = state.ledger.finish(claim.index, claim: claim.id, accepted: accepted)
             state.claims[claim.id] = nil

@@ -5,6 +5,8 @@ public struct UploadSettings: Sendable {
     public var maximumFileSize: Int64 = 5 << 40
     public var maximumDirectSize: Int64 = 100 << 20
     public var maximumOpenPerAccount: Int64 = 1000
+    /// Bytes of one account's unfinished uploads together, whatever they cost of its quota; nil: no limit.
+    public var maximumOpenBytesPerAccount: Int64? = 1 << 40
     /// An upload without a sign of life for this long is expired.
     public var staleAfter: Duration = .seconds(24 * 3600)
     /// How long an upload may stay unfinished, whatever its activity.

@@ -41,19 +41,27 @@ public struct InvariantChecker: Sendable {
         return findings
     }
 
+    private struct Blob: Sendable {
+        var checksum: String
+        var crc32c: UInt32
+        var size: Int64
+        var path: String
+    }
+
     private func checkBlobs(repair: Bool) async throws -> [Finding] {
-        struct Row: Sendable {
-            var checksum: String
-            var size: Int64
-            var path: String
-        }
         var findings: [Finding] = []
         for pool in try await pools.list() {
             let store = try await pools.open(pool.id).store
             let (rows, intents) = try await database.read { sql in
                 (
-                    try sql.query("SELECT checksum, file_size, storage_path FROM file_checksums WHERE pool_id = $1", [.uuid(pool.id)])
-                        .map { Row(checksum: try $0.text("checksum"), size: try $0.int64("file_size"), path: try $0.text("storage_path")) },
+                    try sql.query(
+                        "SELECT checksum, crc32c, file_size, storage_path FROM file_checksums WHERE pool_id = $1", [.uuid(pool.id)]
+                    )
+                    .map {
+                        Blob(
+                            checksum: try $0.text("checksum"), crc32c: UInt32(truncatingIfNeeded: try $0.int64("crc32c")),
+                            size: try $0.int64("file_size"), path: try $0.text("storage_path"))
+                    },
                     Set(
                         try sql.query("SELECT storage_path FROM blob_intents WHERE pool_id = $1", [.uuid(pool.id)]).map {
                             try $0.text("storage_path")
@@ -61,8 +69,23 @@ public struct InvariantChecker: Sendable {
                 )
             }
             for row in rows {
-                if let problem = await damage(of: row.path, checksum: row.checksum, size: row.size, in: store) {
-                    findings.append(Finding(kind: problem.kind, subject: row.path, message: problem.message, repaired: false))
+                switch await condition(of: row, in: store) {
+                case .sound: break
+                case .damaged(let kind, let message):
+                    findings.append(Finding(kind: kind, subject: row.path, message: message, repaired: false))
+                case .wrongChecksum(let actual):
+                    if repair {
+                        try await database.write { sql in
+                            try sql.execute(
+                                "UPDATE file_checksums SET crc32c = $3 WHERE checksum = $1 AND pool_id = $2",
+                                [.text(row.checksum), .uuid(pool.id), .integer(Int64(actual))])
+                        }
+                    }
+                    findings.append(
+                        Finding(
+                            kind: "blob.checksum", subject: row.path,
+                            message: "its CRC-32C is \(CRC32C.hex(actual)), its row says otherwise",
+                            repaired: repair))
                 }
             }
             let known = Set(rows.map(\.path)).union(intents)
@@ -75,17 +98,29 @@ public struct InvariantChecker: Sendable {
         return findings
     }
 
-    private func damage(of path: String, checksum: String, size: Int64, in store: LocalPool) async -> (kind: String, message: String)? {
+    private enum Condition {
+        case sound
+        case damaged(kind: String, message: String)
+        /// The bytes are right, their CRC-32C in the row is not.
+        case wrongChecksum(UInt32)
+    }
+
+    private func condition(of blob: Blob, in store: LocalPool) async -> Condition {
         do {
-            let file = try await store.open(path)
-            guard try file.size() == size else { return ("blob.damaged", "has \(try file.size()) bytes, its row says \(size)") }
-            let hash = try await RangeHasher.hash(file, range: 0..<size, continuing: SHA256Stream(), io: io) { _, _ in true }
-            guard hash?.hexDigest() == checksum else { return ("blob.damaged", "its SHA-256 is not \(checksum)") }
-            return nil
+            let size = blob.size
+            let file = try await store.open(blob.path)
+            guard try file.size() == size else {
+                return .damaged(kind: "blob.damaged", message: "has \(try file.size()) bytes, its row says \(size)")
+            }
+            let hash = try await RangeHasher.hash(file, range: 0..<size, continuing: FileDigest(), io: io) { _, _ in true }
+            guard let hash, hash.hexDigest() == blob.checksum else {
+                return .damaged(kind: "blob.damaged", message: "its SHA-256 is not \(blob.checksum)")
+            }
+            return hash.crc32c == blob.crc32c ? .sound : .wrongChecksum(hash.crc32c)
         } catch let error as StorageError where error.isMissing {
-            return ("blob.missing", "a row without bytes")
+            return .damaged(kind: "blob.missing", message: "a row without bytes")
         } catch {
-            return ("blob.unreadable", "\(error)")
+            return .damaged(kind: "blob.unreadable", message: "\(error)")
         }
     }
 
@@ -141,24 +176,31 @@ public struct InvariantChecker: Sendable {
             }
             let rows = try sql.query(
                 """
-                SELECT a.account_id, a.used_bytes, a.reserved_bytes, a.file_count, a.open_uploads,
+                SELECT a.account_id, a.used_bytes, a.reserved_bytes, a.file_count, a.open_uploads, a.open_bytes,
                     (SELECT COALESCE(SUM(f.charged_bytes), 0) FROM files f WHERE f.account_id = a.account_id) AS used,
                     (SELECT COUNT(*) FROM files f WHERE f.account_id = a.account_id) AS files,
                     (SELECT COALESCE(SUM(u.reserved_bytes), 0) FROM upload_tasks u WHERE u.account_id = a.account_id AND u.status = 0) AS reserved,
-                    (SELECT COUNT(*) FROM upload_tasks u WHERE u.account_id = a.account_id AND u.status = 0) AS uploads
+                    (SELECT COUNT(*) FROM upload_tasks u WHERE u.account_id = a.account_id AND u.status = 0) AS uploads,
+                    (SELECT COALESCE(SUM(u.file_size), 0) FROM upload_tasks u WHERE u.account_id = a.account_id AND u.status = 0) AS open_size
                 FROM account_usage a
                 """)
             var findings = unknown.map {
                 Finding(kind: "usage", subject: $0.uuidString.lowercased(), message: "has no usage row", repaired: repair)
             }
             for row in rows {
-                let pairs = [("used_bytes", "used"), ("reserved_bytes", "reserved"), ("file_count", "files"), ("open_uploads", "uploads")]
+                let pairs = [
+                    ("used_bytes", "used"), ("reserved_bytes", "reserved"), ("file_count", "files"), ("open_uploads", "uploads"),
+                    ("open_bytes", "open_size"),
+                ]
                 let wrong = try pairs.filter { try row.int64($0.0) != row.int64($0.1) }
                 guard !wrong.isEmpty else { continue }
                 let account = try row.uuid("account_id")
                 if repair {
                     try sql.execute(
-                        "UPDATE account_usage SET used_bytes = $2, reserved_bytes = $3, file_count = $4, open_uploads = $5 WHERE account_id = $1",
+                        """
+                        UPDATE account_usage SET used_bytes = $2, reserved_bytes = $3, file_count = $4, open_uploads = $5, open_bytes = $6
+                        WHERE account_id = $1
+                        """,
                         [.uuid(account)] + pairs.map { .integer(try row.int64($0.1)) })
                 }
                 for (column, computed) in wrong {

@@ -29,6 +29,7 @@ public final class PoolDirectory: Sendable {
     private let logger: Logger
     private let dataFolder: String
     private let staging: String?
+    private let directFrom: Int64
     private let exclusive: Bool
     private let known = Mutex(Known())
 
@@ -36,9 +37,10 @@ public final class PoolDirectory: Sendable {
     ///   - dataFolder: where relative pool paths begin.
     ///   - exclusive: false for a look beside the process that owns the pools.
     ///   - staging: `STORAGE_UPLOADS_PATH`, for the pools on its file system; nil keeps staging inside each pool.
+    ///   - directFrom: bytes from which an upload is written around the page cache.
     public init(
         database: any Database, io: IOPool, faults: Faults, surroundings: Surroundings, dataFolder: String, staging: String?,
-        exclusive: Bool = true, logger: Logger
+        directFrom: Int64 = .max, exclusive: Bool = true, logger: Logger
     ) {
         self.database = database
         self.io = io
@@ -46,6 +48,7 @@ public final class PoolDirectory: Sendable {
         self.surroundings = surroundings
         self.dataFolder = dataFolder
         self.staging = staging
+        self.directFrom = directFrom
         self.exclusive = exclusive
         self.logger = logger
     }
@@ -186,7 +189,7 @@ public final class PoolDirectory: Sendable {
             }
             return try LocalPool(
                 root: root, identity: id.uuidString.lowercased(), isNew: isNew, staging: stagingFolder, io: io, faults: faults,
-                surroundings: surroundings, exclusive: exclusive)
+                surroundings: surroundings, directFrom: directFrom, exclusive: exclusive)
         } catch {
             if error.call == "flock" {
                 throw DriveError(

@@ -15,52 +15,92 @@ enum QuotaLedger {
         return min(quota, unlimited)
     }
 
-    /// Whether the bytes would fit now: asked before a disk is made to allocate. `reserve` decides.
-    static func expectRoom(for bytes: Int64, account: UUID, settings: UploadSettings, in sql: any SQLSession) throws {
-        guard let limit = try limit(of: account, default: settings.defaultQuota, in: sql) else { return }
+    /// What one more upload takes.
+    struct Demand {
+        /// Bytes against the quota: the size times the pool's cost multiplier.
+        var charge: Int64
+        /// Bytes on the disk, whatever they cost.
+        var bytes: Int64
+    }
+
+    /// Whether an upload would fit now: asked before a disk is made to allocate. `reserve` decides.
+    /// Throws `FILE_TOO_LARGE`, `TOO_MANY_OPEN_UPLOADS`, `QUOTA_EXCEEDED`.
+    static func expectRoom(for demand: Demand, account: UUID, settings: UploadSettings, in sql: any SQLSession) throws {
+        let quota = try limit(of: account, default: settings.defaultQuota, in: sql) ?? unlimited
         let row = try sql.first("SELECT * FROM account_usage WHERE account_id = $1", [.uuid(account)])
-        let (used, reserved) = (try row?.int64("used_bytes") ?? 0, try row?.int64("reserved_bytes") ?? 0)
-        guard used + reserved <= limit - bytes else { throw exceeded(limit, used: used, reserved: reserved, needed: bytes) }
+        if let refusal = try refusal(of: demand, usage: row, quota: quota, settings: settings) { throw refusal }
     }
 
-    private static func exceeded(_ limit: Int64, used: Int64, reserved: Int64, needed: Int64) -> DriveError {
-        DriveError(
-            .quotaExceeded, "The quota of \(limit) bytes has no room for \(needed) more.",
-            details: [
-                "quotaBytes": .integer(limit), "usedBytes": .integer(used), "reservedBytes": .integer(reserved),
-                "neededBytes": .integer(needed),
-            ])
-    }
-
-    /// Reserves bytes for one more open upload. Throws `QUOTA_EXCEEDED`, `TOO_MANY_OPEN_UPLOADS`.
-    static func reserve(_ bytes: Int64, for account: UUID, settings: UploadSettings, in sql: any SQLSession) throws {
-        let limit = try limit(of: account, default: settings.defaultQuota, in: sql) ?? unlimited
+    /// Reserves room for one more open upload. Throws `FILE_TOO_LARGE`, `TOO_MANY_OPEN_UPLOADS`, `QUOTA_EXCEEDED`.
+    static func reserve(_ demand: Demand, for account: UUID, settings: UploadSettings, in sql: any SQLSession) throws {
+        let quota = try limit(of: account, default: settings.defaultQuota, in: sql) ?? unlimited
+        let ceiling = settings.maximumOpenBytesPerAccount ?? unlimited
         try sql.execute("INSERT INTO account_usage (account_id) VALUES ($1) ON CONFLICT (account_id) DO NOTHING", [.uuid(account)])
-        let changed = try sql.execute(
+        let taking = """
+            UPDATE account_usage SET reserved_bytes = reserved_bytes + $2, open_bytes = open_bytes + $3, open_uploads = open_uploads + 1
+            WHERE account_id = $1
             """
-            UPDATE account_usage SET reserved_bytes = reserved_bytes + $2, open_uploads = open_uploads + 1
-            WHERE account_id = $1 AND used_bytes + reserved_bytes <= $3 AND open_uploads < $4
-            """, [.uuid(account), .integer(bytes), .integer(limit - bytes), .integer(settings.maximumOpenPerAccount)])
+        let taken: [SQLValue] = [.uuid(account), .integer(demand.charge), .integer(demand.bytes)]
+        let changed = try sql.execute(
+            "\(taking) AND used_bytes + reserved_bytes <= $4 AND open_bytes <= $5 AND open_uploads < $6",
+            taken + [
+                .integer(quota - demand.charge), .integer(ceiling - demand.bytes), .integer(settings.maximumOpenPerAccount),
+            ])
         guard changed == 0 else { return }
-        let row = try sql.first("SELECT * FROM account_usage WHERE account_id = $1", [.uuid(account)])
+        // Another upload may have ended since: what refuses is decided under the row's lock.
+        let row = try sql.first("SELECT * FROM account_usage WHERE account_id = $1\(sql.dialect.forUpdate)", [.uuid(account)])
+        if let refusal = try refusal(of: demand, usage: row, quota: quota, settings: settings) { throw refusal }
+        try sql.execute(taking, taken)
+    }
+
+    /// The rule that refuses an upload, where one does.
+    private static func refusal(
+        of demand: Demand, usage row: SQLRow?, quota: Int64, settings: UploadSettings
+    ) throws -> DriveError? {
+        let ceiling = settings.maximumOpenBytesPerAccount ?? unlimited
+        let open = try row?.int64("open_bytes") ?? 0
+        let openDetails: [String: JSONValue] = [
+            "rule": "maxOpenBytesPerAccount", "maximumBytes": .integer(ceiling), "openBytes": .integer(open),
+            "neededBytes": .integer(demand.bytes),
+        ]
         let (used, reserved) = (try row?.int64("used_bytes") ?? 0, try row?.int64("reserved_bytes") ?? 0)
-        if try row?.int64("open_uploads") ?? 0 >= settings.maximumOpenPerAccount {
-            throw DriveError(
-                .tooManyOpenUploads, "The account has \(settings.maximumOpenPerAccount) open uploads; complete or cancel some.",
-                details: ["maximum": .integer(settings.maximumOpenPerAccount)], retryAfter: 60)
+        if demand.bytes > ceiling {
+            return DriveError(
+                .fileTooLarge, "The unfinished uploads of an account have at most \(ceiling) bytes; this file alone has more.",
+                details: openDetails)
         }
-        throw exceeded(limit, used: used, reserved: reserved, needed: bytes)
+        // What passes only when the caller frees room goes before what passes by itself.
+        if used + reserved > quota - demand.charge {
+            return DriveError(
+                .quotaExceeded, "The quota of \(quota) bytes has no room for \(demand.charge) more.",
+                details: [
+                    "quotaBytes": .integer(quota), "usedBytes": .integer(used), "reservedBytes": .integer(reserved),
+                    "neededBytes": .integer(demand.charge),
+                ])
+        }
+        if try row?.int64("open_uploads") ?? 0 >= settings.maximumOpenPerAccount {
+            return DriveError(
+                .tooManyOpenUploads, "The account has \(settings.maximumOpenPerAccount) open uploads; complete or cancel some.",
+                details: ["rule": "maxOpenPerAccount", "maximum": .integer(settings.maximumOpenPerAccount)], retryAfter: 60)
+        }
+        if open > ceiling - demand.bytes {
+            return DriveError(
+                .tooManyOpenUploads,
+                "The account's unfinished uploads have \(open) of at most \(ceiling) bytes: no room for \(demand.bytes) more; complete or cancel some.",
+                details: openDetails, retryAfter: 60)
+        }
+        return nil
     }
 
     /// Ends a reservation; `charged` bytes become used, 0 where the upload came to nothing.
     static func settle(
-        reserved: Int64, charged: Int64, files: Int64, for account: UUID, in sql: any SQLSession
+        _ reserved: Demand, charged: Int64, files: Int64, for account: UUID, in sql: any SQLSession
     ) throws {
         try sql.execute(
             """
             UPDATE account_usage SET reserved_bytes = reserved_bytes - $2, used_bytes = used_bytes + $3,
-                file_count = file_count + $4, open_uploads = open_uploads - 1 WHERE account_id = $1
-            """, [.uuid(account), .integer(reserved), .integer(charged), .integer(files)])
+                file_count = file_count + $4, open_bytes = open_bytes - $5, open_uploads = open_uploads - 1 WHERE account_id = $1
+            """, [.uuid(account), .integer(reserved.charge), .integer(charged), .integer(files), .integer(reserved.bytes)])
     }
 
     /// Gives the bytes of removed files back.

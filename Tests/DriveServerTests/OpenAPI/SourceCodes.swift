@@ -12,8 +12,9 @@ struct SourceCodes {
     var wire: Set<String>
 
     private static let categories: [DriveError.Category] = [
-        .invalid, .unauthenticated, .refused, .notFound, .conflict, .gone, .preconditionFailed, .tooLarge, .unsupportedMediaType,
-        .rangeNotSatisfiable, .unprocessable, .tooManyRequests, .internalFailure, .notImplemented, .unavailable, .storageFull, .timedOut,
+        .invalid, .unauthenticated, .refused, .notFound, .methodNotAllowed, .conflict, .gone, .preconditionFailed, .tooLarge,
+        .unsupportedMediaType, .rangeNotSatisfiable, .unprocessable, .tooManyRequests, .internalFailure, .notImplemented, .unavailable,
+        .storageFull, .timedOut,
     ]
 
     init() throws {

@@ -9,7 +9,6 @@ struct ScriptedBody: ChunkBody {
         case bytes([UInt8])
         /// Tells `reached`, then waits for `until`.
         case pause(reached: Gate, until: Gate)
-        case sleep(Duration)
         case fail(DriveError)
     }
 
@@ -36,9 +35,6 @@ struct ScriptedBody: ChunkBody {
         switch steps.popFirst() {
         case nil: return nil
         case .bytes(let bytes): return ByteBuffer(bytes: bytes)
-        case .sleep(let duration):
-            try await Task.sleep(for: duration)
-            return ByteBuffer()
         case .pause(let reached, let until):
             reached.open()
             await until.wait()

@@ -67,7 +67,7 @@ struct Site: Sendable {
             logger: Engine.logger)
         try await pools.start(preferred: nil)
         let uploads = UploadService(
-            database: database, pools: pools, io: io, settings: settings, surroundings: clock.surroundings, faults: faults, bootId: boot,
+            database: database, pools: pools, io: io, settings: settings, surroundings: clock.surroundings, bootId: boot,
             logger: Engine.logger)
         return Instance(
             uploads: uploads, pools: pools, files: FileService(database: database, pools: pools, surroundings: clock.surroundings),

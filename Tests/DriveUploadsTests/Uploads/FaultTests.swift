@@ -27,15 +27,19 @@ import Testing
     @Test(arguments: Engine.underTest, ["errno=ENOSPC", "errno=EIO", "short"])
     func aFailingWriteRefusesTheChunkAlone(engine: Engine, action: String) async throws {
         try await Site.with(engine) { site in
-            // A chunk comes in seven buffers: the fault meets the second chunk's third one.
-            let drive = try await site.start(faults: "chunk.write.before:\(action)@10")
-            let upload = try await Self.content.create(on: drive, hash: Self.content.hash)
+            // A chunk is written in four pieces: the fault meets the second chunk's second one.
+            let drive = try await site.start(faults: "chunk.write.before:\(action)@6") {
+                $0.defaultChunkSize = 7 * 65_536
+                $0.writePiece = 128 << 10
+            }
+            let content = Content(3 * 7 * 65_536 + 500)
+            let upload = try await content.create(on: drive, hash: content.hash)
             try await drive.send(0, of: upload)
             await expectRefusal(action == "errno=EIO" ? .storageFailed : .storageFull) { try await drive.send(1, of: upload) }
             #expect(try await drive.uploads.resume(upload.taskId, account: upload.owner.accountId).uploadedChunks == [0])
             for index in 1..<upload.count { try await drive.send(index, of: upload) }
             let file = try await drive.complete(upload)
-            #expect(try await drive.bytes(of: file, owner: upload.owner) == Self.content.bytes)
+            #expect(try await drive.bytes(of: file, owner: upload.owner) == content.bytes)
             #expect(try await drive.findings() == [])
         }
     }

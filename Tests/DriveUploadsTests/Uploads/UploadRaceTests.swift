@@ -81,12 +81,16 @@ import Testing
     @Test(arguments: Engine.underTest)
     func cancelBetweenRenameAndCommitLeavesNothing(engine: Engine) async throws {
         try await Site.with(engine) { site in
-            let drive = try await site.start(faults: "blob.rename.after:delay=1500ms@1")
+            let drive = try await site.start()
             let upload = try await Self.content.create(on: drive)
             try await drive.sendAll(upload)
+            let moment = BeforeCommit(site.database)
             async let completed = Result { () async throws in try await drive.complete(upload) }
-            try await eventually { site.staged.isEmpty }
+            defer { moment.pass() }
+            await moment.reached()
+            #expect(site.staged == [])
             try await drive.uploads.cancel(upload.taskId, by: upload.owner)
+            moment.pass()
             guard case .failure(let error) = await completed else { throw TimedOut() }
             #expect((error as? DriveError)?.code == .taskClosed)
             #expect(try await drive.status(upload) == .cancelled)
@@ -101,13 +105,17 @@ import Testing
     @Test(arguments: Engine.underTest)
     func pauseBetweenRenameAndCommitKeepsTheBytes(engine: Engine) async throws {
         try await Site.with(engine) { site in
-            let drive = try await site.start(faults: "blob.rename.after:delay=1500ms@1")
+            let drive = try await site.start()
             let upload = try await Self.content.create(on: drive, hash: Self.content.hash)
             try await drive.sendAll(upload)
+            let moment = BeforeCommit(site.database)
             async let completed = Result { () async throws in try await drive.complete(upload) }
-            try await eventually { site.staged.isEmpty }
+            defer { moment.pass() }
+            await moment.reached()
+            #expect(site.staged == [])
             let setStatus = "UPDATE tasks SET status = $1 WHERE task_id = $2"
             try await site.database.change(setStatus, [.text(TaskStatus.paused.rawValue), .text(upload.taskId)])
+            moment.pass()
             guard case .failure(let error) = await completed else { throw TimedOut() }
             #expect((error as? DriveError)?.code == .taskPaused)
             try await site.database.change(setStatus, [.text(TaskStatus.inProgress.rawValue), .text(upload.taskId)])
@@ -129,7 +137,10 @@ import Testing
             async let first = drive.send(0, of: upload)
             await reached.wait()
             async let second = Result { () async throws in try await drive.send(0, of: upload) }
-            try await Task.sleep(for: .milliseconds(200))
+            defer { until.open() }
+            // It waited for the time a stall takes, asked again, and waits once more.
+            let session = try #require(drive.openSession(upload))
+            try await eventually { session.withState { $0.lastWaiter } >= 3 }
             until.open()
             #expect(try await first.chunksUploaded == 1)
             guard case .failure(let error) = await second else { throw TimedOut() }
@@ -175,18 +186,12 @@ import Testing
                 $0.writePiece = 256 << 10
             }
             let upload = try await Self.content.create(on: drive, hash: Self.content.hash)
-            let chunk = upload.chunk(0)
-            let reached = Gate()
-            let always = Gate()
-            always.open()
-            var steps = [ScriptedBody.Step.bytes(Array(chunk[..<5536])), .pause(reached: reached, until: always)]
-            for start in stride(from: 5536, to: chunk.count, by: 1500) {
-                steps += [.sleep(.milliseconds(60)), .bytes(Array(chunk[start..<start + 1500]))]
-            }
-            let body = ScriptedBody(steps)
+            let body = DrippingBody(upload.chunk(0), drop: 300, every: .milliseconds(60))
             async let slow = drive.uploads.receiveChunk(0, of: upload.taskId, body: body, length: nil, by: upload.owner)
-            await reached.wait()
+            defer { body.flow.raise() }
+            await body.begun.wait()
             await expectRefusal(.chunkInProgress) { try await drive.send(0, of: upload) }
+            body.flow.raise()
             #expect(try await slow.chunksUploaded == 1)
             #expect(try await drive.findings() == [])
         }
@@ -232,7 +237,9 @@ import Testing
                         granted.open()
                     }
                 }
-                try await Task.sleep(for: .milliseconds(300))
+                // The third has the second's place; a grant that does not wait would be on its way now.
+                try await eventually { session.withState { $0.claims.keys.max() } == first.id + 2 }
+                for _ in 0..<1000 { await Task.yield() }
                 #expect(!isGranted.isRaised)
                 first.endWrite()
                 await granted.wait()

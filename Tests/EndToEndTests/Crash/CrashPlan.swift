@@ -21,9 +21,12 @@ struct CrashPlan: Sendable, CustomStringConvertible {
 
     let seed: UInt64
     let death: Death
+    /// Whether uploads are written around the page cache: every second seed, the other ones in the next cycle.
+    let isDirect: Bool
 
     init(seed: UInt64) {
         self.seed = seed
+        isDirect = (seed + seed / Self.cycle) % 2 == 1
         var generator = SeededGenerator(seed)
         let place = Int(seed % Self.cycle)
         if place < Self.points.count {
@@ -47,10 +50,17 @@ struct CrashPlan: Sendable, CustomStringConvertible {
         }
     }
 
+    /// What the server is told in both of its lives.
+    var settings: [String: String] { isDirect ? ["STORAGE_DIRECT_IO_FROM": "0"] : [:] }
+
+    /// Bytes of a chunk. Only pieces of 256 KiB and more go around the page cache.
+    var chunkSize: Int { isDirect ? 5 * 65_536 : 65_536 }
+
     var description: String {
-        switch death {
-        case .point, .anyPoint: "seed \(seed): DRIVE_FAULTS=\(faults ?? "")"
-        case .moment(let milliseconds): "seed \(seed): kill -9 after \(milliseconds) ms"
+        let way = isDirect ? " around the page cache" : ""
+        return switch death {
+        case .point, .anyPoint: "seed \(seed): DRIVE_FAULTS=\(faults ?? "")\(way)"
+        case .moment(let milliseconds): "seed \(seed): kill -9 after \(milliseconds) ms\(way)"
         }
     }
 

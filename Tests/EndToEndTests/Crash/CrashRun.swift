@@ -35,7 +35,9 @@ struct CrashRun: Sendable {
     private func die(in data: DataFolder, token: String, ledger: CrashLedger, failures: inout [String]) async throws -> Bool {
         let server: ServerProcess
         do {
-            server = try await ServerProcess.start(data, environment: plan.faults.map { ["DRIVE_FAULTS": $0] } ?? [:])
+            var environment = plan.settings
+            environment["DRIVE_FAULTS"] = plan.faults
+            server = try await ServerProcess.start(data, environment: environment)
         } catch let error as ServerProcess.DiedAtStart {
             // A fault at the start itself.
             if error.exit != .signalled(SIGKILL) { failures.append("\(error)") }
@@ -48,7 +50,7 @@ struct CrashRun: Sendable {
                 server.kill()
             }
         }
-        await CrashWorkload(client: TestClient(base: server.base, token: token), seed: plan.seed, ledger: ledger).run(rounds: 6)
+        await CrashWorkload(client: TestClient(base: server.base, token: token), plan: plan, ledger: ledger).run(rounds: 6)
         // Either it is dead or dying now, or the workload was too short for the plan.
         let exit = try? await server.waitForEnd(atMost: .milliseconds(plan.faults == nil ? 1000 : 300))
         server.kill()
@@ -61,7 +63,7 @@ struct CrashRun: Sendable {
 
     /// Starts again without faults and checks everything the ledger says.
     private func revive(in data: DataFolder, token: String, ledger: CrashLedger, outcome: inout Outcome) async throws {
-        let server = try await ServerProcess.start(data)
+        let server = try await ServerProcess.start(data, environment: plan.settings)
         defer { server.kill() }
         if server.startTime > .seconds(5) { outcome.failures.append("ready only after \(server.startTime)") }
         let client = TestClient(base: server.base, token: token)

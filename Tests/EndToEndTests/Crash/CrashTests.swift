@@ -96,4 +96,18 @@ import Testing
         }
         #expect(Set(met) == Set(CrashPlan.points))
     }
+
+    /// Half of the runs write around the page cache, and two cycles meet every death with both ways of writing.
+    @Test func consecutiveSeedsWriteBothWays() {
+        for first in [0, 20, 1_000_000, 1_000_017] as [UInt64] {
+            let plans = (first..<first + 20).map { CrashPlan(seed: $0) }
+            #expect((8...12).contains(plans.filter(\.isDirect).count))
+            for plan in plans { #expect(CrashPlan(seed: plan.seed + 20).isDirect == !plan.isDirect) }
+        }
+        // A whole chunk is one piece, and goes around the cache from 256 KiB on.
+        for plan in (0..<20 as Range<UInt64>).map({ CrashPlan(seed: $0) }) where plan.isDirect {
+            #expect(plan.chunkSize >= 256 << 10)
+            #expect(plan.settings == ["STORAGE_DIRECT_IO_FROM": "0"])
+        }
+    }
 }

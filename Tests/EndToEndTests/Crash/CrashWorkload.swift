@@ -5,7 +5,7 @@ import NIOHTTP1
 /// A few clients that do everything a server can be killed at, and write down each acknowledgement.
 struct CrashWorkload: Sendable {
     let client: TestClient
-    let seed: UInt64
+    let plan: CrashPlan
     let ledger: CrashLedger
 
     /// Ends with the server, or after all rounds.
@@ -18,7 +18,7 @@ struct CrashWorkload: Sendable {
                 group.addTask {
                     for round in 0..<UInt64(rounds) {
                         // A broken connection is the death that is waited for.
-                        do { try await job(seed &* 1000 &+ round &* 10 &+ UInt64(index)) } catch { return }
+                        do { try await job(plan.seed &* 1000 &+ round &* 10 &+ UInt64(index)) } catch { return }
                     }
                 }
             }
@@ -35,14 +35,16 @@ struct CrashWorkload: Sendable {
     }
 
     private func begin(_ content: [UInt8], announced: Bool) async throws -> OpenUpload {
-        let reply = try await client.create("crash.bin", size: content.count, hash: announced ? sha256(content) : nil)
+        let reply = try await client.create(
+            "crash.bin", size: content.count, chunkSize: plan.chunkSize, hash: announced ? sha256(content) : nil)
         try expect(reply, "create", 200)
         guard let created = try? JSONDecoder().decode(CreateUploadReply.self, from: Data(reply.body)), let taskId = created.taskId else {
             ledger.surprise("create: \(reply)")
             throw Unexpected()
         }
         let upload = OpenUpload(
-            taskId: taskId, plan: ChunkPlan(fileSize: Int64(content.count), chunkSize: 65_536), bytes: content, sessionToken: "")
+            taskId: taskId, plan: ChunkPlan(fileSize: Int64(content.count), chunkSize: Int64(plan.chunkSize)), bytes: content,
+            sessionToken: "")
         ledger.change { $0.uploads[taskId] = CrashLedger.Upload(open: upload) }
         return upload
     }
@@ -65,14 +67,14 @@ struct CrashWorkload: Sendable {
     }
 
     private func inOrder(_ seed: UInt64) async throws {
-        let upload = try await begin(bytes(3 * 65_536 + Int(seed % 1000), seed: seed), announced: false)
+        let upload = try await begin(bytes(3 * plan.chunkSize + Int(seed % 1000), seed: seed), announced: false)
         for index in upload.indexes { try await send(index, of: upload, as: .raw) }
         try await complete(upload)
     }
 
     private func outOfOrder(_ seed: UInt64) async throws {
         var generator = SeededGenerator(seed)
-        let upload = try await begin(bytes(4 * 65_536 + 1, seed: seed), announced: true)
+        let upload = try await begin(bytes(4 * plan.chunkSize + 1, seed: seed), announced: true)
         let order = upload.indexes.shuffled(using: &generator)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for half in [order.prefix(2), order.dropFirst(2)] {
@@ -86,7 +88,9 @@ struct CrashWorkload: Sendable {
     /// By turns new content and content that is there, so that blobs are shared; every second file is deleted.
     private func oneRequest(_ seed: UInt64) async throws {
         for index in 0..<4 as Range<UInt64> {
-            let content = bytes(20_000, seed: index == 3 ? seed - 1 : seed &+ index &* 7)
+            // A file that grows by its writes; one of them is large enough to go around the cache.
+            let size = plan.isDirect && index == 0 ? 300_000 : 20_000
+            let content = bytes(size, seed: seed &+ (index == 3 ? 2 : index) &* 7)
             let reply = try await client.direct(content, name: "direct.bin")
             try expect(reply, "direct", 200)
             guard let file = try? JSONDecoder().decode(CloudFile.self, from: Data(reply.body)) else { throw Unexpected() }
@@ -100,12 +104,12 @@ struct CrashWorkload: Sendable {
 
     /// One upload cancelled half-way, one left for after the restart.
     private func leftOpen(_ seed: UInt64) async throws {
-        let cancelled = try await begin(bytes(2 * 65_536, seed: seed), announced: false)
+        let cancelled = try await begin(bytes(2 * plan.chunkSize, seed: seed), announced: false)
         try await send(1, of: cancelled, as: .raw)
         ledger.note(cancelled.taskId) { $0.cancelAsked = true }
         try expect(try await client.delete("/files/upload/task/\(cancelled.taskId)"), "cancel", 200, 204)
         ledger.note(cancelled.taskId) { $0.cancelled = true }
-        let open = try await begin(bytes(5 * 65_536, seed: seed &+ 1), announced: true)
+        let open = try await begin(bytes(5 * plan.chunkSize, seed: seed &+ 1), announced: true)
         for index in [0, 3, 1] { try await send(index, of: open, as: seed % 2 == 0 ? .raw : .multipart) }
     }
 }

@@ -89,7 +89,7 @@ import Testing
             return (try reply.decode([CloudFile].self).map(\.name), reply.header("X-Total"))
         }
         let cases: [(String, [String], String)] = [
-            ("?sortBy=name&sortDescending=false", ["C3.txt", "a%1.txt", "b_2.txt", "äb.bin"], "4"),
+            ("?sortBy=name&sortDescending=false", ["a%1.txt", "b_2.txt", "C3.txt", "äb.bin"], "4"),
             ("?sortBy=size&sortDescending=false", ["a%1.txt", "C3.txt", "b_2.txt", "äb.bin"], "4"),
             ("?sortBy=size", ["äb.bin", "b_2.txt", "C3.txt", "a%1.txt"], "4"),
             ("?sortBy=createdAt&sortDescending=false", ["b_2.txt", "a%1.txt", "C3.txt", "äb.bin"], "4"),
@@ -99,6 +99,7 @@ import Testing
             ("?limit=1&sortBy=size&sortDescending=true", ["äb.bin"], "4"),
             ("?bundleId=\(id)&sortBy=size", ["äb.bin", "a%1.txt"], "2"),
             ("?query=c3", ["C3.txt"], "1"),
+            ("?query=%C3%84B", ["äb.bin"], "1"),
             ("?query=.TXT&sortBy=size&sortDescending=false", ["a%1.txt", "C3.txt", "b_2.txt"], "3"),
             ("?query=%25", ["a%1.txt"], "1"),
             ("?query=_", ["b_2.txt"], "1"),
