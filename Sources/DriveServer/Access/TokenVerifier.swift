@@ -139,6 +139,7 @@ package struct TokenVerifier: Sendable {
         of issuer: DriveConfiguration.Issuer, fetcher: any KeySetFetcher, time: MonotonicTime, logger: Logger
     ) async throws -> Issuer.Keys {
         let pem: String
+        var place = ""
         switch issuer.keys {
         case .jwks(let url):
             guard isSafe(url) else {
@@ -151,11 +152,16 @@ package struct TokenVerifier: Sendable {
                 throw SecretError(message: "the key of issuer \(issuer.issuer) cannot be read: \(path)")
             }
             pem = String(decoding: data, as: UTF8.self)
+            place = " in \(path)"
         }
         guard issuer.algorithms.count == 1, let algorithm = issuer.algorithms.first else {
             throw SecretError(message: "issuer \(issuer.issuer): a PEM key has exactly one algorithm")
         }
-        return .fixed(try await VerificationKey(pem: pem, algorithm: algorithm))
+        do {
+            return .fixed(try await VerificationKey(pem: pem, algorithm: algorithm))
+        } catch {
+            throw SecretError(message: "the key of issuer \(issuer.issuer)\(place) cannot be used: \(error)")
+        }
     }
 
     private static func isSafe(_ url: String) -> Bool {

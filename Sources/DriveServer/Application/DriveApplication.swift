@@ -100,10 +100,12 @@ package enum DriveApplication {
             logger: logger)
         var parts: [any Service] = [HousekeepingService(services: services), application]
         if tls != nil, let port = configuration.tls.redirectPort {
+            // Where the operator says by which address clients come, behind a port mapping say, they are sent there.
+            let address = configuration.server.publicURL.flatMap { URLComponents(string: $0) }
+            let publicPort = address?.host == nil ? configuration.server.port : address?.port ?? 443
             parts.append(
                 Application(
-                    responder: HTTPSRedirect(
-                        port: configuration.server.port, host: configuration.server.publicURL.flatMap { URLComponents(string: $0)?.host }),
+                    responder: HTTPSRedirect(port: publicPort, host: address?.host),
                     server: .drive(policy: policy, registry: registry),
                     configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: nil), logger: logger))
         }

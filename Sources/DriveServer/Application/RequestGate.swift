@@ -27,8 +27,9 @@ struct RequestGate: RouterMiddleware {
         }
         response.headers[Fields.requestId] = requestId
         CrossOrigin.apply(services.configuration.cors, to: &response, origin: request.headers[.origin])
-        if services.configuration.tls.isEnabled {
-            response.headers[.strictTransportSecurity] = "max-age=\(Int(services.configuration.tls.hstsMaxAge.inSeconds))"
+        let insistence = Int(services.configuration.tls.hstsMaxAge.inSeconds)
+        if services.configuration.tls.isEnabled, insistence > 0 {
+            response.headers[.strictTransportSecurity] = "max-age=\(insistence)"
         }
         if services.logger.logLevel <= .debug {
             services.logger.debug(

@@ -32,7 +32,7 @@ package final class TLSContextSource: Sendable {
     private let state: Mutex<State>
 
     /// Reads the files; blocks, so not for an event loop.
-    /// - Throws: NIOSSL's error where a file is missing, is not PEM, or key and certificate do not belong together.
+    /// - Throws: `SecretError` naming the file where a file is missing, is not PEM, or key and certificate do not belong together.
     package init(
         certificatePath: String,
         keyPath: String,
@@ -96,12 +96,23 @@ package final class TLSContextSource: Sendable {
     }
 
     private static func load(certificatePath: String, keyPath: String) throws -> NIOSSLContext {
-        let chain = try NIOSSLCertificate.fromPEMFile(certificatePath).map { NIOSSLCertificateSource.certificate($0) }
-        let key = try NIOSSLPrivateKey(file: keyPath, format: .pem)
+        let chain = try named("certificate", certificatePath) {
+            try NIOSSLCertificate.fromPEMFile(certificatePath).map { NIOSSLCertificateSource.certificate($0) }
+        }
+        let key = try named("key", keyPath) { try NIOSSLPrivateKey(file: keyPath, format: .pem) }
         var configuration = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key))
         configuration.minimumTLSVersion = .tlsv12
         configuration.applicationProtocols = ["http/1.1"]
-        return try NIOSSLContext(configuration: configuration)
+        return try named("key that belongs to \(certificatePath)", keyPath) { try NIOSSLContext(configuration: configuration) }
+    }
+
+    /// The errors of NIOSSL name no file.
+    private static func named<Value>(_ what: String, _ path: String, _ work: () throws -> Value) throws -> Value {
+        do {
+            return try work()
+        } catch {
+            throw SecretError(message: "\(path) cannot be used as the TLS \(what): \(error)")
+        }
     }
 
     /// Nil where the file cannot be seen.
