@@ -2,7 +2,7 @@
 /// be checked whenever all of them are read.
 public struct FileDigest: Sendable {
     public private(set) var sha256 = SHA256Stream()
-    public private(set) var crc32c: UInt32 = 0
+    public package(set) var crc32c: UInt32 = 0
 
     public init() {}
 
@@ -15,10 +15,9 @@ public struct FileDigest: Sendable {
         crc32c = CRC32C.checksum(of: bytes, continuing: crc32c)
     }
 
-    /// Digests more bytes, where the CRC-32C of everything up to their end is known already.
-    public mutating func update(_ bytes: UnsafeRawBufferPointer, crc32c: UInt32) {
+    /// Digests more bytes for a caller that learns their CRC-32C elsewhere, and sets ``crc32c`` after the last of them.
+    package mutating func updateSHA256(_ bytes: UnsafeRawBufferPointer) {
         sha256.update(bytes)
-        self.crc32c = crc32c
     }
 
     /// The SHA-256 in lower-case hex.

@@ -1,6 +1,4 @@
 import DriveCrypto
-import DriveModel
-import NIOCore
 import Synchronization
 
 /// What was learned of a chunk's bytes on their way to the disk.
@@ -11,6 +9,9 @@ public struct ChunkDigests: Sendable {
     public private(set) var wholeFile: FileDigest?
     /// SHA-256 of the chunk alone, where its sender promised one.
     public var chunk: SHA256Stream?
+
+    /// Bytes; about what the nearest cache of a processor holds.
+    private static let block = 32 << 10
 
     private let frontier: FileDigest?
     private var count: Int64 = 0
@@ -23,11 +24,18 @@ public struct ChunkDigests: Sendable {
     }
 
     mutating func update(_ bytes: UnsafeRawBufferPointer) {
-        crc32c = CRC32C.checksum(of: bytes, continuing: crc32c)
         count += Int64(bytes.count)
-        // The bytes are checksummed once: the file's checksum follows from the chunk's.
-        if let frontier { wholeFile?.update(bytes, crc32c: CRC32C.combine(frontier.crc32c, crc32c, length: count)) }
-        chunk?.update(bytes)
+        // Block by block: what one digest has read the next finds in the processor's nearest cache.
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let block = UnsafeRawBufferPointer(rebasing: rest.prefix(Self.block))
+            rest = rest.dropFirst(Self.block)
+            crc32c = CRC32C.checksum(of: block, continuing: crc32c)
+            // The bytes are checksummed once: the file's checksum follows from the chunk's, at the end.
+            wholeFile?.updateSHA256(block)
+            chunk?.update(block)
+        }
+        if let frontier { wholeFile?.crc32c = CRC32C.combine(frontier.crc32c, crc32c, length: count) }
     }
 }
 
@@ -59,23 +67,17 @@ public struct ChunkWriter: Sendable {
         var end: End
     }
 
-    /// Tells once that the last of a piece's works has ended.
+    /// Tells once that nobody writes the piece any more.
     private final class End: Sendable {
-        private let left: Atomic<Int>
+        private let isTold = Atomic(false)
         private let tell: @Sendable () -> Void
 
-        init(of works: Int, tell: @escaping @Sendable () -> Void) {
-            left = Atomic(works)
+        init(_ tell: @escaping @Sendable () -> Void) {
             self.tell = tell
         }
 
         func come() {
-            if left.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 { tell() }
-        }
-
-        /// Where the pool was closed the works never ran.
-        func force() {
-            if left.exchange(0, ordering: .acquiringAndReleasing) > 0 { tell() }
+            if !isTold.exchange(true, ordering: .acquiringAndReleasing) { tell() }
         }
     }
 
@@ -97,7 +99,7 @@ public struct ChunkWriter: Sendable {
         written += Int64(piece.count)
         let writeback = nextWriteback()
         let isApart = file.bypassesCache && piece.count >= DirectDescriptor.least
-        let end = End(of: isApart ? 2 : 1, tell: onEnd)
+        let end = End(onEnd)
         let write =
             isApart
             ? io.start { [file] in
@@ -105,9 +107,11 @@ public struct ChunkWriter: Sendable {
                 try file.write(piece.bytes, at: offset)
             } : nil
         let digests = io.start { [file] in
-            defer { end.come() }
             var digests = before
-            if !isApart { try file.write(piece.bytes, at: offset) }
+            if !isApart {
+                defer { end.come() }
+                try file.write(piece.bytes, at: offset)
+            }
             digests.update(piece.bytes)
             if let writeback { file.startWriteback(offset: writeback.lowerBound, length: Int64(writeback.count)) }
             return digests
@@ -130,7 +134,8 @@ public struct ChunkWriter: Sendable {
         // Both have ended before either's error leaves: the piece is the caller's again.
         let hashed = await work.digests.result()
         let written = await work.write?.result()
-        work.end.force()
+        // Where the pool was closed the write never ran.
+        work.end.come()
         try written?.get()
         digests = try hashed.get()
         return work.piece

@@ -43,10 +43,7 @@ public final class IOPool: Sendable {
     /// Runs `work` on a thread of the pool and returns what it returns or throws. Work that was begun is finished also where
     /// the awaiting task is cancelled, as clean-up must be. Throws `StorageError("pool", ECANCELED)` after `close`.
     public func run<Output: Sendable>(_ work: @escaping @Sendable () throws -> Output) async throws -> Output {
-        try await withCheckedThrowingContinuation { continuation in
-            let accepted = submit { continuation.resume(with: Result { try work() }) }
-            if !accepted { continuation.resume(throwing: Self.closed) }
-        }
+        try await start(work).outcome()
     }
 
     /// Begins `work` and returns at once.

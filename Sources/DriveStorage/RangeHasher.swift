@@ -2,8 +2,6 @@ import DriveCrypto
 
 /// Hashes a range of a file, to catch up with bytes that arrived out of order, or to check stored bytes.
 public enum RangeHasher {
-    static let piece = 1 << 20
-
     /// Continues `hash` over the bytes of `range`; `progress` is told the position now and then and stops it by false.
     /// Returns the continued hash, or nil where it was stopped.
     ///
@@ -62,19 +60,19 @@ public enum RangeHasher {
 
     /// The CRC-32C of a range of a file.
     public static func crc32c(_ file: OpenFile, range: Range<Int64>, io: IOPool) async throws -> UInt32 {
-        try await io.run {
-            var crc: UInt32 = 0
-            var position = range.lowerBound
-            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: piece, alignment: 4096)
-            defer { buffer.deallocate() }
-            while position < range.upperBound {
-                let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(min(Int64(piece), range.upperBound - position))])
-                let count = try file.read(into: part, at: position)
-                guard count == part.count else { throw StorageError("pread", 5) }
-                crc = CRC32C.checksum(of: UnsafeRawBufferPointer(part), continuing: crc)
-                position += Int64(count)
-            }
-            return crc
+        io.readPieces.bodyBegins()
+        let piece = io.readPieces.take()
+        defer {
+            io.readPieces.giveBack(piece)
+            io.readPieces.bodyEnds()
         }
+        var crc: UInt32 = 0
+        var position = range.lowerBound
+        while position < range.upperBound {
+            try await startReading(file, range: position..<range.upperBound, into: piece, io: io).outcome()
+            crc = try await io.run { [crc] in CRC32C.checksum(of: piece.bytes, continuing: crc) }
+            position += Int64(piece.count)
+        }
+        return crc
     }
 }

@@ -32,20 +32,20 @@ public struct RangeReader: Sendable {
         let cached = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { bytes in
             file.readCached(into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<count]), at: position)
         }
-        if cached < count {
-            let (offset, part) = (position + Int64(cached), buffer)
+        // What is cached is a piece of its own: only what is not waits for the disk.
+        if cached == 0 {
+            let offset = position
             buffer = try await io.run { [file] in
-                var buffer = part
-                let missing = count - cached
-                let read = try buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: missing) { bytes in
-                    try file.read(into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<missing]), at: offset)
+                var buffer = allocator.buffer(capacity: count)
+                let read = try buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { bytes in
+                    try file.read(into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<count]), at: offset)
                 }
-                guard read == missing else { throw StorageError("pread", 5) }
+                guard read == count else { throw StorageError("pread", 5) }
                 return buffer
             }
         }
         if expected != nil { crc32c = buffer.withUnsafeReadableBytes { CRC32C.checksum(of: $0, continuing: crc32c) } }
-        position += Int64(count)
+        position += Int64(buffer.readableBytes)
         if position == end, let expected, expected != crc32c { throw StorageError.wrongChecksum }
         return buffer
     }

@@ -104,7 +104,7 @@ final class SQLiteStatementCaches: Sendable {
         }
     }
 
-    /// After the connections were closed; SQLite lets go of one with its last statement.
+    /// Before the connections close, while none of them works: SQLite closes none that has statements.
     func removeAll() {
         caches.withLock { $0 = [:] }
     }

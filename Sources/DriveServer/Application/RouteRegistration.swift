@@ -69,7 +69,7 @@ enum RouteRegistration {
         guard let value = request.headers[.authorization] else { return nil }
         let scheme = value.prefix(7)
         guard scheme.lowercased() == "bearer " else { return nil }
-        return String(value.dropFirst(7)).trimmingCharacters(in: .whitespaces)
+        return String(value.dropFirst(7).drop { $0 == " " })
     }
 
     private static func allow(_ decision: RateDecision, rule: String) throws(DriveError) {

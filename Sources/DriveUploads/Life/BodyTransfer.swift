@@ -20,6 +20,7 @@ struct BodyTransfer<Body: ChunkBody> {
     /// Received of the body's last buffer and not yet in a piece.
     private var rest = ByteBuffer()
     private var underWay: PieceBuffer?
+    private var isEnded = false
 
     init(body: Body, writer: ChunkWriter, pieces: PiecePool, hooks: Hooks = Hooks()) {
         self.body = body
@@ -50,6 +51,7 @@ struct BodyTransfer<Body: ChunkBody> {
                 writer.begin(piece, onEnd: hooks.didWrite)
                 underWay = piece
                 current = nil
+                if isEnded { break }
                 if let piece = spare, !pieces.fits(piece) {
                     pieces.giveBack(piece)
                     spare = nil
@@ -62,6 +64,8 @@ struct BodyTransfer<Body: ChunkBody> {
                 current = spare
                 spare = nil
             }
+            if let piece = spare { pieces.giveBack(piece) }
+            spare = nil
             if let piece = try await settle() { pieces.giveBack(piece) }
         } catch {
             for piece in [current, spare].compactMap({ $0 }) { pieces.giveBack(piece) }
@@ -77,7 +81,10 @@ struct BodyTransfer<Body: ChunkBody> {
         piece.begin(at: writer.position)
         while !piece.isFull {
             if rest.readableBytes == 0 {
-                guard let buffer = try await body.next() else { break }
+                guard !isEnded, let buffer = try await body.next() else {
+                    isEnded = true
+                    break
+                }
                 if buffer.readableBytes == 0 { continue }
                 hooks.heard()
                 rest = buffer

@@ -75,7 +75,7 @@ public struct InvariantChecker: Sendable {
                     findings.append(Finding(kind: kind, subject: row.path, message: message, repaired: false))
                 case .wrongChecksum(let actual):
                     if repair {
-                        try await database.write { sql in
+                        _ = try await database.write { sql in
                             try sql.execute(
                                 "UPDATE file_checksums SET crc32c = $3 WHERE checksum = $1 AND pool_id = $2",
                                 [.text(row.checksum), .uuid(pool.id), .integer(Int64(actual))])
