@@ -114,6 +114,7 @@ let package = Package(
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ],
             swiftSettings: strict
         ),
@@ -127,7 +128,9 @@ let package = Package(
             swiftSettings: strict
         ),
 
-        .testTarget(name: "DriveModelTests", dependencies: ["DriveModel"], swiftSettings: strict),
+        // What several test targets share.
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .testTarget(name: "DriveModelTests", dependencies: ["DriveModel", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "DriveDatabaseTests",
             dependencies: ["DriveModel", "DriveDatabase", .product(name: "Logging", package: "swift-log")],
@@ -135,13 +138,15 @@ let package = Package(
         ),
         .testTarget(
             name: "DriveStorageTests",
-            dependencies: ["DriveModel", "DriveCrypto", "DriveStorage", .product(name: "NIOCore", package: "swift-nio")],
+            dependencies: [
+                "DriveModel", "DriveCrypto", "DriveStorage", "TestSupport", .product(name: "NIOCore", package: "swift-nio"),
+            ],
             swiftSettings: strict
         ),
         .testTarget(
             name: "DriveUploadsTests",
             dependencies: [
-                "DriveModel", "DriveCrypto", "DriveDatabase", "DriveStorage", "DriveEvents", "DriveTasks", "DriveUploads",
+                "DriveModel", "DriveCrypto", "DriveDatabase", "DriveStorage", "DriveEvents", "DriveTasks", "DriveUploads", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
@@ -150,7 +155,7 @@ let package = Package(
         .testTarget(
             name: "DriveServerTests",
             dependencies: [
-                "DriveModel", "DriveCrypto", "DriveDatabase", "DriveServer",
+                "DriveModel", "DriveCrypto", "DriveDatabase", "DriveServer", "TestSupport",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -179,7 +184,7 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "drive", "DriveModel", "DriveCrypto",
+                "drive", "DriveModel", "DriveCrypto", "TestSupport",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

@@ -1,5 +1,6 @@
 import DriveCrypto
 import NIOCore
+import TestSupport
 
 @testable import DriveStorage
 

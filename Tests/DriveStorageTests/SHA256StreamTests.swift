@@ -1,4 +1,5 @@
 import DriveCrypto
+import TestSupport
 import Testing
 
 @Suite struct SHA256StreamTests {

@@ -1,6 +1,7 @@
 import DriveModel
 import DriveStorage
 import Foundation
+import TestSupport
 
 /// A folder and an I/O pool of a test's own.
 enum StorageFixture {

@@ -1,3 +1,4 @@
+import DriveModel
 import Foundation
 import Logging
 
@@ -17,9 +18,11 @@ public final class PostgresDatabase: Database {
     /// - Parameters:
     ///   - connectionString: a libpq connection string; its password is in no error and no log line.
     ///   - maximumConnections: threads, and so connections.
+    ///   - faults: for tests; `database.commit.before` and `.after` lie around each COMMIT of a write.
     /// - Throws: `DatabaseError.Kind.statement` where the string cannot be read.
     public init(
-        connectionString: String, maximumConnections: Int = 8, logger: Logger, configuration: PostgresConfiguration = .init()
+        connectionString: String, maximumConnections: Int = 8, logger: Logger, configuration: PostgresConfiguration = .init(),
+        faults: Faults = .none
     ) throws(DatabaseError) {
         let target = try PostgresTarget(connectionString: connectionString)
         let count = max(1, maximumConnections)
@@ -33,7 +36,7 @@ public final class PostgresDatabase: Database {
             // The threads hold the queue, not the database: where that is dropped without `close`, they still end.
             let thread = Thread {
                 let worker = PostgresWorker(
-                    target: target, configuration: configuration, reachability: reachability, logger: logger)
+                    target: target, configuration: configuration, reachability: reachability, faults: faults, logger: logger)
                 while let job = queue.next() { job(worker) }
                 worker.disconnect()
                 threads.threadEnds()

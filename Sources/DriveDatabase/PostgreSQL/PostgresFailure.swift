@@ -47,22 +47,30 @@ struct PostgresFailure: Error {
         DatabaseError(kind, sqlState.map { "\(message) (SQLSTATE \($0))" } ?? message)
     }
 
+    /// By PostgreSQL's manual, appendix A: a code of its own first, then its class. What no row names is the statement's
+    /// fault; 25006 too, which is a change within a read.
     private var kind: DatabaseError.Kind {
         guard let sqlState else { return isConnectionLost ? .unavailable : .statement }
         switch sqlState {
+        // Of class 08 and yet no matter of the connection: fewer arguments than the statement has parameters.
+        case "08P01": break
         case "23505": return .uniqueViolation(constraint ?? "")
-        case "40001", "40P01", "55P03", "57014": return .busy
+        // The server's time limits on a transaction; it ends the connection with them.
+        case "25P03", "25P04": return .unavailable
+        case "40002": return .constraintViolation
+        case "40003": return .unavailable
         case "53100": return .full
-        case "58030", "58P01": return .ioFailure
+        case "55P03", "57014": return .busy
         case "XX001", "XX002": return .corrupt
-        // A standby or a server that is read-only for now: a failover is under way.
-        case "25006": return .unavailable
-        default: break
+        default:
+            switch sqlState.prefix(2) {
+            case "23": return .constraintViolation
+            case "40": return .busy
+            case "08", "53", "57": return .unavailable
+            case "58": return .ioFailure
+            default: break
+            }
         }
-        switch sqlState.prefix(2) {
-        case "23": return .constraintViolation
-        case "08", "53", "57": return .unavailable
-        default: return isConnectionLost ? .unavailable : .statement
-        }
+        return isConnectionLost ? .unavailable : .statement
     }
 }

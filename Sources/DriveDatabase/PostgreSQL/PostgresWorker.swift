@@ -26,15 +26,18 @@ final class PostgresWorker {
     private let target: PostgresTarget
     private let configuration: PostgresConfiguration
     private let reachability: PostgresReachability
+    private let faults: Faults
     private let logger: Logger
     private var connection: PostgresConnection?
 
     init(
-        target: PostgresTarget, configuration: PostgresConfiguration, reachability: PostgresReachability, logger: Logger
+        target: PostgresTarget, configuration: PostgresConfiguration, reachability: PostgresReachability, faults: Faults,
+        logger: Logger
     ) {
         self.target = target
         self.configuration = configuration
         self.reachability = reachability
+        self.faults = faults
         self.logger = logger
     }
 
@@ -67,7 +70,9 @@ final class PostgresWorker {
         do {
             try connection.command(mode.begin)
         } catch {
-            return connection.isLost ? .again(error) : .failed(error.databaseError)
+            if connection.isLost { return .again(error) }
+            // Nothing is wrong with our BEGIN: a standby refuses to write (0A000), for a failover is under way.
+            return .failed(DatabaseError(.unavailable, error.databaseError.message))
         }
         let session = PostgresSession(connection, idleLimit: configuration.idleInTransactionTimeout)
         let result: Result
@@ -103,11 +108,16 @@ final class PostgresWorker {
     }
 
     private func committed<Result>(_ mode: Mode, _ connection: PostgresConnection, _ result: Result) -> Outcome<Result> {
+        if mode == .write, case .fail(let number) = faults.hit("database.commit.before") {
+            let error = DatabaseError(number == Faults.noSpace ? .full : .ioFailure, "injected fault")
+            return rolledBack(connection, nil, orThrow: error)
+        }
         do {
             let command = try connection.command("COMMIT").command
             guard command == "COMMIT" else {
                 return .failed(DatabaseError(.statement, "the transaction was ended by its own statements: \(command)"))
             }
+            if mode == .write { _ = faults.hit("database.commit.after") }
             return .done(result)
         } catch {
             // What was read stays true whatever becomes of the connection.

@@ -74,6 +74,9 @@ struct SQLiteSession: SQLSession {
                 default: throw SQLiteStatements.error(sqlite3_extended_errcode(connection), on: connection)
                 }
             }
+        } catch let error as GRDB.DatabaseError where hooks == nil && error.extendedResultCode == .SQLITE_READONLY {
+            // The connection is read-only, not the file: a change within a read.
+            throw DatabaseError(.statement, error.message ?? "a read must not change anything")
         } catch {
             throw DatabaseError(any: error)
         }

@@ -30,7 +30,8 @@ package struct AdministrationContext: Sendable {
         let database: any Database
         if let url = configuration.database.url {
             database = try PostgresDatabase(
-                connectionString: url.value, maximumConnections: configuration.database.poolSize, logger: Logger(label: "Drive.Database"))
+                connectionString: url.value, maximumConnections: configuration.database.poolSize, logger: Logger(label: "Drive.Database"),
+                faults: faults)
         } else {
             database = try SQLiteDatabase(path: folder + "/drive.db", logger: Logger(label: "Drive.Database"), faults: faults)
         }

@@ -1,5 +1,6 @@
 import DriveModel
 import DriveUploads
+import TestSupport
 import Testing
 
 /// A random walk beside a model that is simple enough to be seen right.

@@ -1,4 +1,5 @@
 import Synchronization
+import TestSupport
 
 /// Opens once; who comes before that waits.
 final class Gate: Sendable {
@@ -51,26 +52,6 @@ final class Flag: Sendable {
     }
 }
 
-/// Lets a few in at once: more tests at a time would starve each other's clocks, and the server's connections.
-actor Slots {
+extension Slots {
     static let sites = Slots(4)
-
-    private var free: Int
-    private var waiting: [CheckedContinuation<Void, Never>] = []
-
-    init(_ count: Int) {
-        free = count
-    }
-
-    func enter() async {
-        if free > 0 {
-            free -= 1
-        } else {
-            await withCheckedContinuation { waiting.append($0) }
-        }
-    }
-
-    func leave() {
-        if waiting.isEmpty { free += 1 } else { waiting.removeFirst().resume() }
-    }
 }

@@ -6,6 +6,7 @@ import DriveStorage
 import DriveUploads
 import Foundation
 import NIOCore
+import TestSupport
 import Testing
 
 /// A folder with a database, which services are started over, one after another or as after a crash.
@@ -16,16 +17,7 @@ struct Site: Sendable {
     let clock: ManualClock
 
     static func with(_ engine: Engine, _ body: (Site) async throws -> Void) async throws {
-        await Slots.sites.enter()
-        let result: Result<Void, any Error>
-        do {
-            try await open(engine, body)
-            result = .success(())
-        } catch {
-            result = .failure(error)
-        }
-        await Slots.sites.leave()
-        try result.get()
+        try await Slots.sites.with { try await open(engine, body) }
     }
 
     private static func open(_ engine: Engine, _ body: (Site) async throws -> Void) async throws {

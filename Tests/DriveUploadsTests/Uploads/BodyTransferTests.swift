@@ -1,6 +1,7 @@
 import DriveCrypto
 import DriveModel
 import Foundation
+import TestSupport
 import Testing
 
 @testable import DriveStorage

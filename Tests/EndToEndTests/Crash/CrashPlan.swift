@@ -1,4 +1,6 @@
-/// When and how one run's server dies, and with which bytes: all of it follows from the seed.
+import TestSupport
+
+/// When and how one run's server dies, over which database and with which bytes: all of it follows from the seed.
 struct CrashPlan: Sendable, CustomStringConvertible {
     enum Death: Equatable, Sendable {
         /// At the n-th passing of a named point.
@@ -7,6 +9,11 @@ struct CrashPlan: Sendable, CustomStringConvertible {
         case anyPoint(Int)
         /// By `kill -9` from outside, this long after the start of the workload.
         case moment(milliseconds: Int)
+    }
+
+    enum Database: String, CaseIterable, Sendable {
+        case sqlite = "SQLite"
+        case postgresql = "PostgreSQL"
     }
 
     /// Every point the fault layer has (`DriveModel/Faults`).
@@ -21,17 +28,21 @@ struct CrashPlan: Sendable, CustomStringConvertible {
 
     let seed: UInt64
     let death: Death
+    /// PostgreSQL for every fifth seed, other ones in the next cycle: ten cycles meet each death with both ways of writing.
+    let database: Database
     /// Whether uploads are written around the page cache: every second seed, the other ones in the next cycle.
     let isDirect: Bool
 
-    init(seed: UInt64) {
+    /// - Parameter withPostgres: whether there is a PostgreSQL; else all seeds are SQLite's.
+    init(seed: UInt64, withPostgres: Bool) {
         self.seed = seed
+        database = withPostgres && (seed + seed / Self.cycle) % 5 == 2 ? .postgresql : .sqlite
         isDirect = (seed + seed / Self.cycle) % 2 == 1
-        var generator = SeededGenerator(seed)
+        var generator = SeededGenerator(seed: seed)
         let place = Int(seed % Self.cycle)
         if place < Self.points.count {
             let name = Self.points[place]
-            // Rarely passed points are passed a few times at least; commits and writes many times.
+            // Rarely passed points are passed a few times at least; commits and writes many times, over both databases.
             let most = name.hasPrefix("database") ? 40 : name.hasPrefix("chunk") || name == "file.open" ? 20 : 4
             death = .point(name, Int.random(in: 1...most, using: &generator))
         } else if place < 17 {
@@ -57,12 +68,16 @@ struct CrashPlan: Sendable, CustomStringConvertible {
     var chunkSize: Int { isDirect ? 5 * 65_536 : 65_536 }
 
     var description: String {
-        let way = isDirect ? " around the page cache" : ""
+        let way = (isDirect ? " around the page cache" : "") + " over \(database.rawValue)"
         return switch death {
         case .point, .anyPoint: "seed \(seed): DRIVE_FAULTS=\(faults ?? "")\(way)"
         case .moment(let milliseconds): "seed \(seed): kill -9 after \(milliseconds) ms\(way)"
         }
     }
 
-    var replay: String { "replay: DRIVE_CRASH_SEED=\(seed) DRIVE_CRASH_KILLS=1 swift test --filter CrashTests" }
+    /// `scripts/test` brings a PostgreSQL; without one every seed is SQLite's.
+    var replay: String {
+        let command = database == .postgresql ? "scripts/test" : "swift test"
+        return "replay: DRIVE_CRASH_SEED=\(seed) DRIVE_CRASH_KILLS=1 \(command) --filter CrashTests"
+    }
 }

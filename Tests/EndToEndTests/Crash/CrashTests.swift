@@ -1,10 +1,12 @@
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 /// Kills the server with -9 at named points and random moments, and holds it to what it acknowledged.
 ///
 /// `DRIVE_CRASH_KILLS` (30) says how often, `DRIVE_CRASH_SEED` where the seeds begin; `make crash` kills 1,000 times.
+/// Every fifth kill is over PostgreSQL, where there is one (`scripts/with-postgres`).
 @Suite struct CrashTests {
     private static func number(_ name: String) -> UInt64? {
         ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
@@ -18,71 +20,89 @@ import Testing
         // A multiple of the cycle: all named points are among the first seeds.
         let first = Self.number("DRIVE_CRASH_SEED") ?? UInt64.random(in: 0..<1 << 40) * 20
         print("crash: \(kills) kills from DRIVE_CRASH_SEED=\(first)")
+        let plans = (first..<first + kills).map { CrashPlan(seed: $0, withPostgres: PostgresSchema.server != nil) }
 
-        // Accounts and keys are made once and copied for every run.
-        let template = try DataFolder.make("crash-template")
-        defer { template.remove() }
-        let token = try await template.token(account: "crash")
+        var templates: [CrashPlan.Database: CrashTemplate] = [:]
+        do {
+            for database in Set(plans.map(\.database)) { templates[database] = try await CrashTemplate.make(for: database) }
+            await run(plans, templates)
+        } catch {
+            Issue.record(error)
+        }
+        for template in templates.values { await template.remove() }
+    }
 
-        let tally = Tally(seeds: first..<first + kills)
+    private func run(_ plans: [CrashPlan], _ templates: [CrashPlan.Database: CrashTemplate]) async {
+        let tally = Tally(plans)
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<Self.width {
                 group.addTask {
-                    while let seed = tally.next() {
-                        let plan = CrashPlan(seed: seed)
-                        let outcome = await Self.outcome(of: plan, template: template, token: token)
+                    while let plan = tally.next() {
+                        guard let template = templates[plan.database] else { return }
+                        let outcome = await Self.outcome(of: plan, template: template)
                         for failure in outcome.failures { Issue.record("\(plan): \(failure)\n\(plan.replay)") }
                         tally.add(outcome, of: plan)
                     }
                 }
             }
         }
-        let seen = tally.total
-        #expect(seen.missed.isEmpty, "points that were never passed so often")
-        print("crash: \(seen.files) files read back, \(seen.resumed) uploads resumed with \(seen.chunks) acknowledged chunks")
-        // The suite itself can fail: it did see acknowledgements and resumed uploads.
-        if kills >= 30 {
-            #expect(seen.files > 0)
-            #expect(seen.resumed > 0)
-            #expect(seen.chunks > 0)
+        #expect(tally.missed == [], "points that were never passed so often")
+        for (database, seen) in tally.seen {
+            print(
+                """
+                crash: over \(database.rawValue) \(seen.kills) kills, \(seen.files) files read back, \(seen.resumed) uploads resumed \
+                with \(seen.chunks) acknowledged chunks
+                """)
+            #expect(seen.kills == plans.count { $0.database == database })
+            // The suite itself can fail: it did see acknowledgements and resumed uploads.
+            if seen.kills >= 20 {
+                #expect(seen.files > 0)
+                #expect(seen.resumed > 0)
+                #expect(seen.chunks > 0)
+            }
         }
     }
 
     /// What is left to do, and what was seen.
     private final class Tally: Sendable {
-        struct Total {
-            var seeds: Range<UInt64>
+        struct Seen {
+            var kills = 0
             var chunks = 0
             var files = 0
             var resumed = 0
+        }
+
+        private struct State {
+            var plans: ArraySlice<CrashPlan>
+            var seen: [CrashPlan.Database: Seen] = [:]
             var missed: [String] = []
         }
 
-        private let state: Mutex<Total>
+        private let state: Mutex<State>
 
-        init(seeds: Range<UInt64>) { state = Mutex(Total(seeds: seeds)) }
+        init(_ plans: [CrashPlan]) { state = Mutex(State(plans: plans[...])) }
 
-        var total: Total { state.withLock { $0 } }
+        var seen: [CrashPlan.Database: Seen] { state.withLock { $0.seen } }
+        /// Plans by whose fault no server died.
+        var missed: [String] { state.withLock { $0.missed } }
 
-        func next() -> UInt64? { state.withLock { $0.seeds.popFirst() } }
+        func next() -> CrashPlan? { state.withLock { $0.plans.popFirst() } }
 
         func add(_ outcome: CrashRun.Outcome, of plan: CrashPlan) {
-            state.withLock { total in
-                total.chunks += outcome.acknowledgedChunks
-                total.files += outcome.files
-                total.resumed += outcome.resumed
-                if case .point = plan.death, !outcome.diedAsPlanned { total.missed.append("\(plan)") }
+            state.withLock { state in
+                state.seen[plan.database, default: Seen()].kills += 1
+                state.seen[plan.database, default: Seen()].chunks += outcome.acknowledgedChunks
+                state.seen[plan.database, default: Seen()].files += outcome.files
+                state.seen[plan.database, default: Seen()].resumed += outcome.resumed
+                if case .point = plan.death, !outcome.diedAsPlanned { state.missed.append("\(plan)\n\(plan.replay)") }
             }
         }
     }
 
-    private static func outcome(of plan: CrashPlan, template: DataFolder, token: String) async -> CrashRun.Outcome {
+    private static func outcome(of plan: CrashPlan, template: CrashTemplate) async -> CrashRun.Outcome {
         await Slots.servers.with {
             do {
-                let data = try DataFolder.make("crash-\(plan.seed)")
-                defer { data.remove() }
-                try FileManager.default.copyItem(atPath: template.path, toPath: data.path)
-                return await CrashRun(plan: plan).run(in: data, token: token)
+                return try await template.withCopy(for: plan.seed) { await CrashRun(plan: plan).run(in: $0, token: template.token) }
             } catch {
                 return CrashRun.Outcome(failures: ["\(error)"])
             }
@@ -91,7 +111,7 @@ import Testing
 
     @Test func consecutiveSeedsMeetEveryPoint() {
         let met = (UInt64(0)..<20).compactMap { offset -> String? in
-            guard case .point(let name, _) = CrashPlan(seed: 1_000_000 + offset).death else { return nil }
+            guard case .point(let name, _) = CrashPlan(seed: 1_000_000 + offset, withPostgres: false).death else { return nil }
             return name
         }
         #expect(Set(met) == Set(CrashPlan.points))
@@ -100,14 +120,32 @@ import Testing
     /// Half of the runs write around the page cache, and two cycles meet every death with both ways of writing.
     @Test func consecutiveSeedsWriteBothWays() {
         for first in [0, 20, 1_000_000, 1_000_017] as [UInt64] {
-            let plans = (first..<first + 20).map { CrashPlan(seed: $0) }
+            let plans = (first..<first + 20).map { CrashPlan(seed: $0, withPostgres: false) }
             #expect((8...12).contains(plans.filter(\.isDirect).count))
-            for plan in plans { #expect(CrashPlan(seed: plan.seed + 20).isDirect == !plan.isDirect) }
+            for plan in plans { #expect(CrashPlan(seed: plan.seed + 20, withPostgres: false).isDirect == !plan.isDirect) }
         }
         // A whole chunk is one piece, and goes around the cache from 256 KiB on.
-        for plan in (0..<20 as Range<UInt64>).map({ CrashPlan(seed: $0) }) where plan.isDirect {
+        for plan in (0..<20 as Range<UInt64>).map({ CrashPlan(seed: $0, withPostgres: false) }) where plan.isDirect {
             #expect(plan.chunkSize >= 256 << 10)
             #expect(plan.settings == ["STORAGE_DIRECT_IO_FROM": "0"])
+        }
+    }
+
+    /// A fifth of the kills is PostgreSQL's; ten cycles meet every place of a cycle over both databases with both ways of writing.
+    @Test func consecutiveSeedsMeetBothDatabases() {
+        for first in [0, 20, 1_000_000, 1_000_060] as [UInt64] {
+            let ordinary = (first..<first + 30).map { CrashPlan(seed: $0, withPostgres: true) }
+            #expect(ordinary.count { $0.database == .postgresql } == 6)
+            let places = (first..<first + 200).map { seed in
+                let plan = CrashPlan(seed: seed, withPostgres: true)
+                return "\(seed % 20) \(plan.database) \(plan.isDirect)"
+            }
+            #expect(Set(places).count == 20 * 2 * 2)
+            // The same death either way; without a PostgreSQL it is SQLite's.
+            for plan in ordinary {
+                let alone = CrashPlan(seed: plan.seed, withPostgres: false)
+                #expect((alone.death, alone.isDirect, alone.database) == (plan.death, plan.isDirect, .sqlite))
+            }
         }
     }
 }

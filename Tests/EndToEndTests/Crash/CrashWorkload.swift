@@ -1,6 +1,7 @@
 import DriveModel
 import Foundation
 import NIOHTTP1
+import TestSupport
 
 /// A few clients that do everything a server can be killed at, and write down each acknowledgement.
 struct CrashWorkload: Sendable {
@@ -73,7 +74,7 @@ struct CrashWorkload: Sendable {
     }
 
     private func outOfOrder(_ seed: UInt64) async throws {
-        var generator = SeededGenerator(seed)
+        var generator = SeededGenerator(seed: seed)
         let upload = try await begin(bytes(4 * plan.chunkSize + 1, seed: seed), announced: true)
         let order = upload.indexes.shuffled(using: &generator)
         try await withThrowingTaskGroup(of: Void.self) { group in

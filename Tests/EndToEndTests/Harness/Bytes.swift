@@ -1,24 +1,10 @@
 import DriveCrypto
 import Foundation
-
-/// Numbers that follow from a seed alone (SplitMix64), so that a failure can be replayed.
-struct SeededGenerator: RandomNumberGenerator, Sendable {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}
+import TestSupport
 
 /// Bytes that follow from a seed alone and do not repeat.
 func bytes(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
-    var generator = SeededGenerator(seed)
+    var generator = SeededGenerator(seed: seed)
     return [UInt8](unsafeUninitializedCapacity: count + 8) { buffer, initialized in
         var position = 0
         while position < count {

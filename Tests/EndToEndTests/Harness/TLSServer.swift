@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// A running `drive serve` that speaks TLS, whose ready line names an https address.

@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestSupport
 
 struct TimedOut: Error, CustomStringConvertible {
     let what: String
@@ -81,30 +82,6 @@ final class Box<Value: Sendable>: Sendable {
     }
 }
 
-/// Lets a few in at once: on two processors more servers at a time only make each slower.
-actor Slots {
+extension Slots {
     static let servers = Slots(3)
-
-    private var free: Int
-    private var waiting: [CheckedContinuation<Void, Never>] = []
-
-    init(_ count: Int) { free = count }
-
-    func with<Result: Sendable>(_ body: @Sendable () async throws -> Result) async rethrows -> Result {
-        await enter()
-        defer { leave() }
-        return try await body()
-    }
-
-    private func enter() async {
-        if free > 0 {
-            free -= 1
-        } else {
-            await withCheckedContinuation { waiting.append($0) }
-        }
-    }
-
-    private func leave() {
-        if waiting.isEmpty { free += 1 } else { waiting.removeFirst().resume() }
-    }
 }

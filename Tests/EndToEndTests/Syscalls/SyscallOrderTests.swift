@@ -1,6 +1,7 @@
 import DriveModel
 import Foundation
 import NIOHTTP1
+import TestSupport
 import Testing
 
 /// The promised order, as the kernel saw it: data flush, rename, folder flush, database flush, reply.

@@ -86,7 +86,8 @@ import Testing
     /// The refusal comes while the body is still being sent, and it arrives.
     @Test(arguments: ChunkForm.allCases, [true, false]) func aTooLargeFileIsRefused(_ form: ChunkForm, _ announced: Bool) async throws {
         let server = try await SharedServer.get()
-        let client = try await SharedServer.client("direct-large")
+        // Each case has an account of its own: the other ones' reservations are open while they run.
+        let client = try await SharedServer.client("direct-large-\(form)-\(announced)")
         let large = bytes(SharedServer.directLimit + 100_000)
         let (type, body): (String, [UInt8]) =
             switch form {

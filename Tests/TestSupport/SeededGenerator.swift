@@ -1,12 +1,12 @@
-/// SplitMix64: random steps that a failing test can name by their seed.
-struct SeededGenerator: RandomNumberGenerator {
+/// SplitMix64: numbers that follow from a seed alone, so that a failing test can name its steps by it.
+public struct SeededGenerator: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
-    init(seed: UInt64) {
+    public init(seed: UInt64) {
         state = seed
     }
 
-    mutating func next() -> UInt64 {
+    public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var value = state
         value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
