@@ -3,6 +3,7 @@ import DriveModel
 import Foundation
 import NIOCore
 import NIOHTTP1
+import NIOSSL
 
 /// Talks to one Drive server on behalf of one account.
 ///
@@ -22,9 +23,10 @@ public final class DriveClient: Sendable {
 
     /// - Parameters:
     ///   - httpClient: one to share; nil makes an own one that `shutdown()` ends.
+    ///   - authorities: trusted beside the system's for an `https` server, by the own HTTP client; a shared one has its own.
     public init(
-        server: ServerAddress, httpClient: HTTPClient? = nil, surroundings: ClientSurroundings = .system,
-        token: @escaping TokenProvider
+        server: ServerAddress, httpClient: HTTPClient? = nil, authorities: CertificateAuthorities? = nil,
+        surroundings: ClientSurroundings = .system, token: @escaping TokenProvider
     ) {
         self.server = server
         self.surroundings = surroundings
@@ -32,16 +34,21 @@ public final class DriveClient: Sendable {
         self.ownsHTTP = httpClient == nil
         let loop = HTTPClient.defaultEventLoopGroup.any()
         self.loop = httpClient == nil ? loop : nil
-        self.http = httpClient ?? HTTPClient(eventLoopGroup: loop, configuration: Self.configuration)
+        self.http = httpClient ?? HTTPClient(eventLoopGroup: loop, configuration: Self.configuration(authorities))
     }
 
-    private static var configuration: HTTPClient.Configuration {
+    private static func configuration(_ authorities: CertificateAuthorities?) -> HTTPClient.Configuration {
         var configuration = HTTPClient.Configuration(
             redirectConfiguration: .disallow,
             // Of silence, not of the whole request: a slow network may take its time.
             timeout: .init(connect: .seconds(10), read: .seconds(90), write: .seconds(60)))
         // Parallel chunks over a lossy network want connections of their own, and retries are our own.
         configuration.httpVersion = .http1Only
+        if let authorities {
+            var tls = TLSConfiguration.makeClientConfiguration()
+            tls.additionalTrustRoots = [.certificates(authorities.certificates)]
+            configuration.tlsConfiguration = tls
+        }
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
         // Shorter than any server's, so that a request seldom meets a connection that is just being closed.
@@ -58,10 +65,10 @@ public final class DriveClient: Sendable {
 
     /// Runs `body` with a client and ends it afterwards.
     public static func withClient<Result: Sendable>(
-        server: ServerAddress, surroundings: ClientSurroundings = .system, token: @escaping TokenProvider,
-        _ body: (DriveClient) async throws -> Result
+        server: ServerAddress, authorities: CertificateAuthorities? = nil, surroundings: ClientSurroundings = .system,
+        token: @escaping TokenProvider, _ body: (DriveClient) async throws -> Result
     ) async throws -> Result {
-        let client = DriveClient(server: server, surroundings: surroundings, token: token)
+        let client = DriveClient(server: server, authorities: authorities, surroundings: surroundings, token: token)
         do {
             let result = try await body(client)
             await client.shutdown()
@@ -78,14 +85,14 @@ public final class DriveClient: Sendable {
     private static let maximumReply = 32 << 20
 
     /// Sends a request and waits for the whole reply.
-    /// - Throws: `.server` for a status of 300 and above, `.network`, `.cancelled`.
+    /// - Throws: `.server` for a status of 300 and above, `.network`, `.untrusted`, `.cancelled`.
     func send(_ call: HTTPCall) async throws(DriveClientError) -> HTTPReply {
         let response = try await open(call)
         do {
             let body = try await response.body.collect(upTo: Self.maximumReply)
             return HTTPReply(status: Int(response.status.code), headers: response.headers, body: body)
         } catch {
-            throw Task.isCancelled ? .cancelled : .network(Self.describe(error))
+            throw Task.isCancelled ? .cancelled : Self.failure(of: error)
         }
     }
 
@@ -140,7 +147,7 @@ public final class DriveClient: Sendable {
         } catch let error as DriveClientError {
             throw error
         } catch {
-            throw Task.isCancelled ? .cancelled : .network(Self.describe(error))
+            throw Task.isCancelled ? .cancelled : Self.failure(of: error)
         }
     }
 
@@ -153,12 +160,19 @@ public final class DriveClient: Sendable {
     }
 
     /// A transport error in words; the types behind it are many and not ours.
-    private static func describe(_ error: any Error) -> String {
+    private static func failure(of error: any Error) -> DriveClientError {
         let text = String(describing: error)
+        if text.contains("CERTIFICATE_VERIFY_FAILED") {
+            return .untrusted(
+                "its authority is not known here, or it has expired; a private authority is named by --ca-file (DRIVE_CA_FILE)")
+        }
+        if let error = error as? NIOSSLExtraError, [.failedToValidateHostname, .serverHostnameImpossibleToMatch].contains(error) {
+            return .untrusted("it is for another host name")
+        }
         for known in ["Connection refused", "Connection reset by peer", "Network is unreachable", "No route to host", "Broken pipe"]
         where text.contains(known) {
-            return known.lowercased()
+            return .network(known.lowercased())
         }
-        return text.prefix(200).description
+        return .network(text.prefix(200).description)
     }
 }

@@ -44,6 +44,7 @@ extension ExitStatus {
         case .network, .gaveUp, .busy, .pausedOnServer, .fileChanged: self = .retryable
         case .invalidReply, .uploadEnded: self = .server
         case .invalidArgument: self = .usage
+        case .untrusted: self = .configuration
         case .file, .fileExists: self = .localFile
         case .contentMismatch: self = .contentMismatch
         case .cancelled: self = .interrupted

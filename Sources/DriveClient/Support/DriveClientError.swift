@@ -6,6 +6,8 @@ public enum DriveClientError: Error, Hashable, Sendable {
     case server(ErrorReply, retryAfter: Int?)
     /// No answer: the connection failed, broke or timed out.
     case network(String)
+    /// The server's certificate comes from nobody this client trusts, or is for another name: nothing was sent.
+    case untrusted(String)
     /// An answer that this client does not understand.
     case invalidReply(String)
     /// An argument that cannot be used: a server address, a path, a size.
@@ -42,6 +44,7 @@ extension DriveClientError: CustomStringConvertible {
         case .server(let reply, _):
             "\(reply.code): \(reply.message)" + (reply.requestId.map { " (request \($0))" } ?? "")
         case .network(let reason): "No answer from the server: \(reason)"
+        case .untrusted(let reason): "The server's certificate is not trusted: \(reason). Nothing was sent to it."
         case .invalidReply(let reason): "The server's answer is not understood: \(reason)"
         case .invalidArgument(let reason): reason
         case .file(let path, let reason): "\(path): \(reason)"

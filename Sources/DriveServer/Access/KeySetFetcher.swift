@@ -12,15 +12,24 @@ package protocol KeySetFetcher: Sendable {
 /// Gets JWK Sets over HTTP. Redirects are not followed: they could lead away from the address the operator trusts.
 package struct HTTPKeySetFetcher: KeySetFetcher {
     /// Why a reply is of no use.
-    package enum Failure: Error {
+    package enum Failure: Error, CustomStringConvertible {
         case status(UInt)
         case timedOut
+
+        package var description: String {
+            switch self {
+            case .status(let code): "the address answered with status \(code)"
+            case .timedOut: "no whole reply came in time"
+            }
+        }
     }
 
     private let client: HTTPClient
 
     package init(eventLoopGroup: any EventLoopGroup) {
-        let configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
+        var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
+        // Else a refused connection is tried again until the time is over, and the reason is lost.
+        configuration.connectionPool.retryConnectionEstablishment = false
         client = HTTPClient(eventLoopGroupProvider: .shared(eventLoopGroup), configuration: configuration)
     }
 
@@ -30,9 +39,13 @@ package struct HTTPKeySetFetcher: KeySetFetcher {
             group.addTask {
                 var request = HTTPClientRequest(url: url)
                 request.headers.add(name: "accept", value: "application/jwk-set+json, application/json")
-                let response = try await client.execute(request, timeout: .nanoseconds(timeout.wholeMicroseconds * 1000))
-                guard response.status == .ok else { throw Failure.status(response.status.code) }
-                return Array(buffer: try await response.body.collect(upTo: maximumBytes))
+                do {
+                    let response = try await client.execute(request, timeout: .nanoseconds(timeout.wholeMicroseconds * 1000))
+                    guard response.status == .ok else { throw Failure.status(response.status.code) }
+                    return Array(buffer: try await response.body.collect(upTo: maximumBytes))
+                } catch let error as HTTPClientError where error == .deadlineExceeded {
+                    throw Failure.timedOut
+                }
             }
             group.addTask {
                 try await Task.sleep(for: timeout)

@@ -4,15 +4,16 @@ import Synchronization
 
 /// The keys of one external issuer, fetched from its address and kept for a while.
 ///
-/// At most one fetch runs at a time and at most one begins in ``Timing/refetchInterval``, whatever tokens arrive.
+/// At most one fetch runs at a time and the next begins ``Timing/refetchInterval`` after its end at the earliest, whatever
+/// tokens arrive. An outage is logged when it begins and when it is over, whatever happens in between.
 final class RemoteKeySet: Sendable {
     struct Timing: Sendable {
         /// How long fetched keys are used without asking again.
         var lifetime: Duration = .seconds(600)
         /// How long they are used where the issuer does not answer.
         var outageTolerance: Duration = .seconds(3600)
-        /// The least time between two fetches.
-        var refetchInterval: Duration = .seconds(30)
+        /// The least time between two fetches; shorter than ``lifetime``.
+        var refetchInterval: Duration
         /// How long one fetch may take.
         var timeout: Duration = .seconds(5)
         var maximumBytes = 256 * 1024
@@ -20,9 +21,12 @@ final class RemoteKeySet: Sendable {
 
     private struct State {
         var keys: KeySet?
+        /// When the fetch of `keys` began.
         var fetchedAt: Duration = .zero
+        /// When the last fetch ended.
         var attemptedAt: Duration?
-        var failed = false
+        /// When the first of the failed fetches ended; nil: the last fetch went well.
+        var outageBegan: Duration?
         /// Grows when the keys change, so that tokens verified with older ones are verified again.
         var generation = 0
         var flight: Flight<Void>?
@@ -30,7 +34,8 @@ final class RemoteKeySet: Sendable {
 
     private enum Step {
         case found(VerificationKey, generation: Int)
-        case unknown, unavailable
+        case unknown
+        case unavailable(retryAfter: Duration)
         case wait(Flight<Void>)
         case fetch(Flight<Void>)
     }
@@ -44,8 +49,8 @@ final class RemoteKeySet: Sendable {
     private let state = Mutex(State())
 
     init(
-        url: String, algorithms: [VerificationKey.Algorithm], fetcher: any KeySetFetcher, timing: Timing = Timing(),
-        time: MonotonicTime, logger: Logger
+        url: String, algorithms: [VerificationKey.Algorithm], fetcher: any KeySetFetcher, timing: Timing, time: MonotonicTime,
+        logger: Logger
     ) {
         self.url = url
         self.algorithms = algorithms
@@ -63,7 +68,7 @@ final class RemoteKeySet: Sendable {
             switch step(id) {
             case .found(let key, let generation): return (key, generation)
             case .unknown: throw TokenFault.unknownKey.error
-            case .unavailable: throw Self.unavailable
+            case .unavailable(let delay): throw Self.unavailable(retryAfter: delay)
             case .wait(let flight): try await flight.wait()
             case .fetch(let flight):
                 Task { await self.fetch(flight) }
@@ -88,11 +93,11 @@ final class RemoteKeySet: Sendable {
             guard let attempted = state.attemptedAt, now - attempted < timing.refetchInterval else {
                 let flight = Flight<Void>(startedAt: now)
                 state.flight = flight
-                state.attemptedAt = now
                 return .fetch(flight)
             }
-            if let key, state.failed, age < timing.outageTolerance { return .found(key, generation: state.generation) }
-            return state.failed || state.keys == nil ? .unavailable : .unknown
+            // It is too early to ask again.
+            if let key, age < timing.outageTolerance { return .found(key, generation: state.generation) }
+            return state.outageBegan == nil ? .unknown : .unavailable(retryAfter: attempted + timing.refetchInterval - now)
         }
     }
 
@@ -102,27 +107,55 @@ final class RemoteKeySet: Sendable {
             guard body.count <= timing.maximumBytes, let keys = await KeySet(json: body, allowed: algorithms), !keys.isEmpty else {
                 throw Unusable()
             }
-            state.withLock { state in
-                if state.keys?.hasSameKeys(as: keys) != true { state.generation += 1 }
-                state.keys = keys
-                state.fetchedAt = flight.startedAt
-                state.failed = false
-                state.flight = nil
-            }
+            succeeded(flight, keys: keys)
         } catch {
-            logger.warning("an issuer's keys could not be fetched", metadata: ["url": "\(url)", "error": "\(error)"])
-            state.withLock { state in
-                state.failed = true
-                state.flight = nil
-            }
+            failed(error)
         }
         flight.complete(.success(()))
+    }
+
+    private func succeeded(_ flight: Flight<Void>, keys: KeySet) {
+        let now = time.now()
+        let outageBegan = state.withLock { state in
+            if state.keys?.hasSameKeys(as: keys) != true { state.generation += 1 }
+            state.keys = keys
+            state.fetchedAt = flight.startedAt
+            state.attemptedAt = now
+            state.flight = nil
+            defer { state.outageBegan = nil }
+            return state.outageBegan
+        }
+        guard let outageBegan else { return }
+        logger.notice(
+            "an issuer's keys can be fetched again", metadata: ["url": "\(url)", "seconds": "\(Int((now - outageBegan).inSeconds))"])
+    }
+
+    private func failed(_ error: any Error) {
+        let now = time.now()
+        let isFirst = state.withLock { state in
+            state.attemptedAt = now
+            state.flight = nil
+            guard state.outageBegan == nil else { return false }
+            state.outageBegan = now
+            return true
+        }
+        // Tokens start the fetches, forged ones too: what they can repeat must not fill the log.
+        let message: Logger.Message = isFirst ? "an issuer's keys cannot be fetched" : "an issuer's keys still cannot be fetched"
+        logger.log(level: isFirst ? .warning : .debug, message, metadata: ["url": "\(url)", "error": "\(error)"])
     }
 
     private struct Unusable: Error, CustomStringConvertible {
         var description: String { "the reply is too long, no key set, or has no key that may be used" }
     }
 
-    private static let unavailable = DriveError(
-        .init("ISSUER_UNAVAILABLE", .unavailable), "The keys of the token's issuer cannot be fetched now. Try again.", retryAfter: 30)
+    private static func unavailable(retryAfter: Duration) -> DriveError {
+        DriveError(
+            .issuerUnavailable, "The keys of the token's issuer cannot be fetched now. Try again.",
+            retryAfter: max(1, Int(retryAfter.inSeconds.rounded(.up))))
+    }
+}
+
+extension DriveError.Code {
+    /// The keys that the token needs cannot be had now.
+    static let issuerUnavailable = Self("ISSUER_UNAVAILABLE", .unavailable)
 }

@@ -43,7 +43,7 @@ package struct TokenVerifier: Sendable {
             }
             issuers[issuer.issuer] = Issuer(
                 audience: issuer.audience, roleClaim: issuer.roleClaim,
-                keys: try await Self.keys(of: issuer, fetcher: fetcher, time: time, logger: logger))
+                keys: try await Self.keys(of: issuer, settings: settings, fetcher: fetcher, time: time, logger: logger))
         }
         self.signingKey = signingKey
         self.audience = settings.tokenAudience
@@ -136,7 +136,8 @@ package struct TokenVerifier: Sendable {
     }
 
     private static func keys(
-        of issuer: DriveConfiguration.Issuer, fetcher: any KeySetFetcher, time: MonotonicTime, logger: Logger
+        of issuer: DriveConfiguration.Issuer, settings: DriveConfiguration.Access, fetcher: any KeySetFetcher, time: MonotonicTime,
+        logger: Logger
     ) async throws -> Issuer.Keys {
         let pem: String
         var place = ""
@@ -145,7 +146,10 @@ package struct TokenVerifier: Sendable {
             guard isSafe(url) else {
                 throw SecretError(message: "\(url): keys are fetched by https, or by http from this machine alone")
             }
-            return .remote(RemoteKeySet(url: url, algorithms: issuer.algorithms, fetcher: fetcher, time: time, logger: logger))
+            return .remote(
+                RemoteKeySet(
+                    url: url, algorithms: issuer.algorithms, fetcher: fetcher,
+                    timing: RemoteKeySet.Timing(refetchInterval: settings.keyRefetchInterval), time: time, logger: logger))
         case .pem(let text): pem = text
         case .pemFile(let path):
             guard let data = FileManager.default.contents(atPath: path) else {

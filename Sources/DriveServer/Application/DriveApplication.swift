@@ -44,13 +44,6 @@ package enum DriveApplication {
             }
             try await running.run()
             outcome = .success(())
-        } catch let error as IOError {
-            let reason = String(cString: strerror(error.errnoCode))
-            outcome = .failure(
-                DriveError(
-                    .invalidRequest,
-                    "cannot listen on \(configuration.server.host), port \(configuration.server.port): \(reason); choose another with --port"
-                ))
         } catch {
             outcome = .failure(error)
         }
@@ -83,35 +76,57 @@ package enum DriveApplication {
     ) throws -> ServiceGroup {
         let policy = configuration.connectionPolicy
         let registry = ConnectionRegistry()
+        let host = configuration.server.host
         var tls: TLSContextSource?
         if let certificate = configuration.tls.certificateFile, let key = configuration.tls.keyFile {
             tls = try TLSContextSource(certificatePath: certificate, keyPath: key, logger: logger)
         }
         let scheme = tls == nil ? "http" : "https"
-        let host = configuration.server.host
-        let application = Application(
-            responder: RouteRegistration.router(services: services).buildResponder(),
-            server: .drive(policy: policy, tls: tls, registry: registry),
-            configuration: ApplicationConfiguration(address: .hostname(host, port: configuration.server.port), serverName: nil),
-            onServerRunning: { channel in
-                let port = channel.localAddress?.port ?? configuration.server.port
-                await ready("\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(port)")
-            },
-            logger: logger)
-        var parts: [any Service] = [HousekeepingService(services: services), application]
-        if tls != nil, let port = configuration.tls.redirectPort {
-            // Where the operator says by which address clients come, behind a port mapping say, they are sent there.
-            let address = configuration.server.publicURL.flatMap { URLComponents(string: $0) }
-            let publicPort = address?.host == nil ? configuration.server.port : address?.port ?? 443
+        // The redirect leads to the port that was bound, so it is bound second; nothing is announced before both are.
+        let (mainPort, redirectPort) = (Handover<Int>(), Handover<Int>())
+        let redirect = tls == nil ? nil : configuration.tls.redirectPort
+        let main = Listener(
+            address: ListeningAddress(
+                purpose: scheme.uppercased(), host: host, port: configuration.server.port, portSettings: "--port (DRIVE_PORT, server.port)"),
+            responder: RouteRegistration.router(services: services).buildResponder(), policy: policy, registry: registry, tls: tls,
+            logger: logger
+        ) { port in
+            mainPort.give(port)
+            // Nil: the redirect failed, or the process is to stop.
+            if redirect != nil, await redirectPort.taken() == nil { return }
+            let address = "\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+            logger.info("listening", metadata: ["address": "\(address)"])
+            await ready(address)
+        }
+        var parts: [any Service] = [HousekeepingService(services: services), main]
+        if let redirect {
+            let address = ListeningAddress(
+                purpose: "the redirect to HTTPS", host: host, port: redirect, portSettings: "DRIVE_TLS_REDIRECT_PORT (tls.redirectPort)")
             parts.append(
-                Application(
-                    responder: HTTPSRedirect(port: publicPort, host: address?.host),
-                    server: .drive(policy: policy, registry: registry),
-                    configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: nil), logger: logger))
+                RedirectService(publicURL: configuration.server.publicURL, mainPort: mainPort) { responder in
+                    Listener(address: address, responder: responder, policy: policy, registry: registry, tls: nil, logger: logger) {
+                        redirectPort.give($0)
+                    }
+                })
         }
         return ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: parts.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+    }
+}
+
+/// The plain-HTTP port, which opens once the port it leads to is known.
+private struct RedirectService: Service {
+    /// By which address clients come, behind a port mapping say, where the operator says so: they are sent there.
+    let publicURL: String?
+    let mainPort: Handover<Int>
+    let listener: @Sendable (HTTPSRedirect) -> Listener<HTTPSRedirect>
+
+    func run() async throws {
+        guard let port = await mainPort.taken() else { return }
+        let known = publicURL.flatMap { URLComponents(string: $0) }
+        let publicPort = known?.host == nil ? port : known?.port ?? 443
+        try await listener(HTTPSRedirect(port: publicPort, host: known?.host)).run()
     }
 }
 

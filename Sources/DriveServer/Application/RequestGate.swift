@@ -58,11 +58,23 @@ struct RequestGate: RouterMiddleware {
             return response
         } catch {
             let mapped = ErrorMapping.driveError(error)
-            if mapped.code.category == .internalFailure || mapped.code.category == .unavailable {
+            if Self.isReported(mapped) {
                 services.logger.error(
                     "request failed", metadata: ["requestId": "\(requestId)", "path": "\(request.uri.path)", "error": "\(error)"])
             }
             return ErrorMapping.response(mapped, requestId: requestId)
+        }
+    }
+
+    /// Whether a failed request gets a line in the log.
+    ///
+    /// Not for an issuer whose keys cannot be had: that is logged once, where they are fetched, and any token that names
+    /// the issuer, a forged one too, would add a line.
+    static func isReported(_ error: DriveError) -> Bool {
+        switch error.code.category {
+        case .internalFailure: true
+        case .unavailable: error.code != .issuerUnavailable
+        default: false
         }
     }
 

@@ -11,6 +11,8 @@ extension DriveConfiguration {
         package var masterKeyFile: String?
         /// The tolerance for `exp` and `nbf` (RFC 7519 §4.1.4, §4.1.5).
         package var clockLeeway: Duration = .seconds(30)
+        /// The least time between two fetches of an issuer's JWK Set.
+        package var keyRefetchInterval: Duration = .seconds(30)
     }
 
     /// An external issuer of tokens, with its keys and the algorithms they may be used with.

@@ -24,6 +24,10 @@ extension SettingsTable {
         Setting(
             \.access.clockLeeway, "access.clockLeeway", "DRIVE_CLOCK_LEEWAY", .duration(.zero ... .seconds(600), bare: .seconds),
             "The tolerance for the clocks of token issuers.")
+        Setting(
+            \.access.keyRefetchInterval, "access.keyRefetchInterval", "DRIVE_KEY_REFETCH_INTERVAL",
+            .duration(.seconds(1) ... .seconds(300), bare: .seconds),
+            "The least time between two fetches of an issuer's keys, whatever tokens come and whether the last one worked.")
     }
 
     @SettingsBuilder static var cors: [any SettingDescription] {

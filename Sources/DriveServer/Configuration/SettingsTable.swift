@@ -19,7 +19,10 @@ package enum SettingsTable {
 
     /// Names that other commands read, or that tell where the file is: known, and none of the server's settings.
     package static let otherEnvironmentNames: Set<String> = [
-        "DRIVE_CONFIG", "DRIVE_SERVER", "DRIVE_TOKEN", "DRIVE_POOL", "DRIVE_CHUNK_SIZE", "DRIVE_PARALLEL",
+        "DRIVE_CONFIG", "DRIVE_ACCOUNT", "DRIVE_BUNDLE", "DRIVE_CA_FILE", "DRIVE_CHUNK_SIZE", "DRIVE_CONTENT_TYPE", "DRIVE_DEDUPE",
+        "DRIVE_EXPIRES", "DRIVE_FORCE", "DRIVE_JSON", "DRIVE_LIMIT", "DRIVE_NAME", "DRIVE_OFFSET", "DRIVE_OUTPUT", "DRIVE_PARALLEL",
+        "DRIVE_PATIENCE", "DRIVE_POOL", "DRIVE_QUERY", "DRIVE_QUIET", "DRIVE_ROLE", "DRIVE_SERVER", "DRIVE_SORT", "DRIVE_STATE_DIR",
+        "DRIVE_STATUS", "DRIVE_TOKEN", "DRIVE_TOKEN_FILE", "DRIVE_TOKEN_NAME", "DRIVE_TTL",
     ]
 
     /// An environment name that begins so and is not known is reported.

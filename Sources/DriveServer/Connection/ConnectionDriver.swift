@@ -62,7 +62,7 @@ final class ConnectionDriver {
     }
 
     func close() {
-        socket?.closeNow()
+        socket?.closeNow(withFarewell: exchange?.isAnswerOpenEnded != true)
     }
 
     func channelClosed() {

@@ -32,12 +32,15 @@ package struct DriveHTTPChannel: ServerChildChannel, HTTPChannelHandler {
     let registry: ConnectionRegistry
     let tls: TLSContextSource?
     let upgrade: WebSocketUpgrade?
+    let logger: Logger?
 
+    /// - Parameter logger: for the connections' own lines; nil takes the server's.
     package init(
         policy: ConnectionPolicy,
         registry: ConnectionRegistry,
         tls: TLSContextSource? = nil,
         upgrade: WebSocketUpgrade? = nil,
+        logger: Logger? = nil,
         responder: @escaping HTTPChannelHandler.Responder
     ) {
         self.responder = responder
@@ -45,10 +48,12 @@ package struct DriveHTTPChannel: ServerChildChannel, HTTPChannelHandler {
         self.registry = registry
         self.tls = tls
         self.upgrade = upgrade
+        self.logger = logger
     }
 
-    package func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-        channel.eventLoop.makeCompletedFuture {
+    package func setup(channel: any Channel, logger serverLogger: Logger) -> EventLoopFuture<Value> {
+        let logger = logger ?? serverLogger
+        return channel.eventLoop.makeCompletedFuture {
             guard let entry = registry.admit(channel, policy: policy) else {
                 try channel.pipeline.syncOperations.addHandler(RefusalHandler(isEncrypted: tls != nil))
                 return Value(channel: channel, admitted: nil)
@@ -63,8 +68,9 @@ package struct DriveHTTPChannel: ServerChildChannel, HTTPChannelHandler {
         }
     }
 
-    package func handle(value: Value, logger: Logger) async {
+    package func handle(value: Value, logger serverLogger: Logger) async {
         guard let (entry, negotiated) = value.admitted else { return }
+        let logger = logger ?? serverLogger
         // An own task, so that the deadline of a stop can cancel this connection alone.
         let task = Task(executorPreference: EventLoopTaskExecutor(value.channel.eventLoop)) {
             await serve(negotiated, channel: value.channel, logger: logger)

@@ -76,7 +76,7 @@ extension ExchangeHandler {
         flushed.futureResult.assumeIsolated().whenComplete { _ in
             guard let context = self.context else { return }
             if self.isInputClosed {
-                context.close(promise: nil)
+                self.driver.close()
             } else {
                 context.close(mode: .output, promise: nil)
                 self.driver.linger()

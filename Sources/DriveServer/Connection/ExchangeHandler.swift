@@ -118,6 +118,13 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
         context?.fireErrorCaught(error)
     }
 
+    /// Half of an answer is out that may have neither a length nor chunks: only the farewell of TLS tells that such an answer
+    /// is whole (RFC 9112 §9.8).
+    var isAnswerOpenEnded: Bool {
+        guard let exchange else { return false }
+        return exchange.isHTTP10 && exchange.finalHeadWritten && !exchange.responseComplete
+    }
+
     /// Both halves of the exchange are complete.
     func finishExchange(context: ChannelHandlerContext) {
         finishReceiving()

@@ -1,4 +1,5 @@
 import NIOCore
+import NIOSSL
 
 /// The handler nearest to the socket, below TLS: sees the first byte of a request, counts what is written, and throws
 /// away what arrives while the connection closes. It stays when the connection becomes a WebSocket.
@@ -67,8 +68,18 @@ final class SocketGuardHandler: ChannelDuplexHandler {
         context?.read()
     }
 
-    /// Closes the socket without a TLS farewell, which a dead client would only delay.
-    func closeNow() {
-        context?.close(promise: nil)
+    /// Closes the socket. Over TLS the farewell (close_notify, RFC 8446 §6.1) goes out first where the socket takes it at
+    /// once; it is not waited for, and neither is the client's, which a dead client would only delay.
+    func closeNow(withFarewell: Bool) {
+        guard let context else { return }
+        if withFarewell { sayFarewell(context) }
+        context.close(promise: nil)
+    }
+
+    private func sayFarewell(_ context: ChannelHandlerContext) {
+        // Asked of the TLS handler itself: from the pipeline's end the call would come by the handlers of the exchange,
+        // which take it for the end of an answer.
+        guard let tls = try? context.pipeline.syncOperations.context(handlerType: NIOSSLServerHandler.self) else { return }
+        (tls.handler as? NIOSSLServerHandler)?.close(context: tls, mode: .output, promise: nil)
     }
 }

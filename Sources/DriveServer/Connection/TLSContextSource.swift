@@ -16,6 +16,12 @@ package final class TLSContextSource: Sendable {
         let modified: Int64
     }
 
+    /// Which file cannot be used, and why.
+    private struct FileFault: Error {
+        let path: String
+        let message: String
+    }
+
     private struct State {
         var context: NIOSSLContext
         /// Of the files tried last, whether they were good or not: a bad pair is reported once.
@@ -46,7 +52,12 @@ package final class TLSContextSource: Sendable {
         self.logger = logger
         self.now = now
         let tried = [Self.stamp(certificatePath), Self.stamp(keyPath)]
-        let context = try Self.load(certificatePath: certificatePath, keyPath: keyPath)
+        let context: NIOSSLContext
+        do {
+            context = try Self.load(certificatePath: certificatePath, keyPath: keyPath)
+        } catch {
+            throw SecretError(message: error.message)
+        }
         self.state = Mutex(State(context: context, tried: tried, checkedAt: now()))
     }
 
@@ -89,13 +100,13 @@ package final class TLSContextSource: Sendable {
             state.withLock { $0.tried = stamps }
             logger.error(
                 "TLS certificate or key changed but cannot be used; the old one stays",
-                metadata: ["path": "\(certificatePath)", "error": "\(error)"]
+                metadata: ["path": "\(error.path)", "error": "\(error.message)"]
             )
             return false
         }
     }
 
-    private static func load(certificatePath: String, keyPath: String) throws -> NIOSSLContext {
+    private static func load(certificatePath: String, keyPath: String) throws(FileFault) -> NIOSSLContext {
         let chain = try named("certificate", certificatePath) {
             try NIOSSLCertificate.fromPEMFile(certificatePath).map { NIOSSLCertificateSource.certificate($0) }
         }
@@ -107,11 +118,11 @@ package final class TLSContextSource: Sendable {
     }
 
     /// The errors of NIOSSL name no file.
-    private static func named<Value>(_ what: String, _ path: String, _ work: () throws -> Value) throws -> Value {
+    private static func named<Value>(_ what: String, _ path: String, _ work: () throws -> Value) throws(FileFault) -> Value {
         do {
             return try work()
         } catch {
-            throw SecretError(message: "\(path) cannot be used as the TLS \(what): \(error)")
+            throw FileFault(path: path, message: "\(path) cannot be used as the TLS \(what): \(error)")
         }
     }
 

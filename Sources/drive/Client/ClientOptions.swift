@@ -14,6 +14,11 @@ struct ClientOptions: ParsableArguments {
     @Option(help: "A file with the token (DRIVE_TOKEN_FILE).", completion: .file())
     var tokenFile: String?
 
+    @Option(
+        help: "A PEM file with certificates of authorities to trust beside the system's, for a private CA (DRIVE_CA_FILE).",
+        completion: .file())
+    var caFile: String?
+
     @Flag(help: "Print JSON for programs (DRIVE_JSON=1). Errors come as JSON on standard error.")
     var json = false
 
@@ -26,12 +31,13 @@ struct ClientOptions: ParsableArguments {
         let console = Console(json: try settings.flag(json, "DRIVE_JSON"), quiet: try settings.flag(quiet, "DRIVE_QUIET"))
         do {
             let address = try ServerAddress(settings.text(server, "DRIVE_SERVER") ?? "http://127.0.0.1:8080")
+            let authorities = try settings.text(caFile, "DRIVE_CA_FILE").map { try CertificateAuthorities(pemFile: $0) }
             let token = try readToken(settings)
             if address.exposesTokens, token != nil {
                 console.hint("Warning: \(address) is not encrypted; the token can be read on the way.")
             }
             try await interruptible {
-                try await DriveClient.withClient(server: address, token: { token }) { client in
+                try await DriveClient.withClient(server: address, authorities: authorities, token: { token }) { client in
                     try await body(ClientContext(client: client, console: console, settings: settings))
                 }
             }

@@ -153,7 +153,7 @@ extension ExitStatus {
     /// Whether the next file would meet the same.
     fileprivate var concernsAllFiles: Bool {
         switch self {
-        case .notSignedIn, .interrupted, .retryable: true
+        case .notSignedIn, .interrupted, .retryable, .configuration: true
         default: false
         }
     }

@@ -82,6 +82,8 @@ struct Failure: Error, CustomStringConvertible {
             throw Failure(error.isRetryable ? .retryable : .configuration, "the database: \(error.message)").exit()
         } catch let error as StorageError {
             throw Failure(.localFile, "\(error)").exit()
+        } catch let error as ListenError {
+            throw Failure(.configuration, "\(error)").exit()
         } catch let error as SecretError {
             throw Failure(.configuration, "\(error)").exit()
         } catch {

@@ -25,15 +25,43 @@ final class FakeFetcher: KeySetFetcher {
 
     private let replies = Mutex<[String: String]>([:])
     private let fetched = Mutex<[String]>([])
+    private let meanwhile = Mutex<@Sendable () -> Void>({})
 
     var urls: [String] { fetched.withLock { $0 } }
 
     func set(_ url: String, _ reply: String?) { replies.withLock { $0[url] = reply } }
+    /// What happens during each fetch from now on.
+    func during(_ body: @escaping @Sendable () -> Void) { meanwhile.withLock { $0 = body } }
 
     func fetch(url: String, maximumBytes: Int, timeout: Duration) async throws -> [UInt8] {
         fetched.withLock { $0.append(url) }
+        meanwhile.withLock { $0 }()
         guard let reply = replies.withLock({ $0[url] }) else { throw Unreachable() }
         return Array(reply.utf8)
+    }
+}
+
+/// Keeps what is logged, from `info` up.
+final class LogRecorder: LogHandler, Sendable {
+    private let recorded = Mutex<[(level: Logger.Level, text: String)]>([])
+
+    var levels: [Logger.Level] { recorded.withLock { $0.map(\.level) } }
+    var texts: [String] { recorded.withLock { $0.map(\.text) } }
+    var metadata: Logger.Metadata {
+        get { [:] }
+        set {}
+    }
+    var logLevel: Logger.Level {
+        get { .info }
+        set {}
+    }
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { nil }
+        set {}
+    }
+
+    func log(event: LogEvent) {
+        recorded.withLock { $0.append((event.level, "\(event.message) \(event.metadata ?? [:])")) }
     }
 }
 
@@ -93,6 +121,8 @@ struct AccessFixture {
     let directory: AccountDirectory
     let audit: AuditLog
     let verifier: TokenVerifier
+    /// What the verifier logs.
+    let log: LogRecorder
 
     /// A second server over the same database and keys, with memory of its own.
     func directoryOfAnotherProcess() -> AccountDirectory {
@@ -118,7 +148,8 @@ struct AccessFixture {
 }
 
 func withAccess(
-    issuers: [DriveConfiguration.Issuer] = [], patience: Duration = .seconds(5), _ body: (AccessFixture) async throws -> Void
+    issuers: [DriveConfiguration.Issuer] = [], refetchInterval: Duration = .seconds(30), patience: Duration = .seconds(5),
+    _ body: (AccessFixture) async throws -> Void
 ) async throws {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("drive-access-\(UUID().uuidString)").path
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -134,14 +165,17 @@ func withAccess(
     let key = try SigningKey(bytes: keyBytes)
     var settings = DriveConfiguration.Access()
     settings.issuers = issuers
+    settings.keyRefetchInterval = refetchInterval
     let fetcher = FakeFetcher()
+    let log = LogRecorder()
     let fixture = AccessFixture(
         database: database, time: time, fetcher: fetcher, key: key, keyBytes: keyBytes,
         issuer: TokenIssuer(key: key, audience: "drive", database: database, audit: audit, surroundings: time.surroundings),
         directory: directory, audit: audit,
         verifier: try await TokenVerifier(
             signingKey: key, settings: settings, directory: directory, fetcher: fetcher, surroundings: time.surroundings,
-            time: time.monotonic, logger: logger))
+            time: time.monotonic, logger: Logger(label: "test", factory: { _ in log })),
+        log: log)
     do {
         try await body(fixture)
     } catch {

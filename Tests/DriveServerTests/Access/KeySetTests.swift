@@ -1,5 +1,6 @@
 import DriveModel
 import JWTKit
+import Logging
 import Testing
 
 @testable import DriveServer
@@ -21,9 +22,11 @@ import Testing
             ]
         }
 
-        func token(_ access: AccessFixture, kid: String? = nil, subject: String = "carol") async throws -> String {
+        func token(
+            _ access: AccessFixture, kid: String? = nil, issuer: String = KeySetTests.issuer.issuer, subject: String = "carol"
+        ) async throws -> String {
             let claims: Forge.Fields = [
-                "iss": "https://id.example", "aud": "drive", "sub": .string(subject), "exp": .integer(access.time.now.seconds + 86_400),
+                "iss": .string(issuer), "aud": "drive", "sub": .string(subject), "exp": .integer(access.time.now.seconds + 86_400),
                 "nonce": .string(Surroundings.system.newIdentifier()),
             ]
             let header: Forge.Fields = ["alg": "ES256", "kid": .string(kid ?? id)]
@@ -80,6 +83,66 @@ import Testing
                 }
             }
             #expect(access.fetcher.urls.count == 1)
+            // Nor do unknown issuers, and neither is worth a line in the log.
+            for index in 0..<5 {
+                let refusal = await access.refusal(try await stranger.token(access, issuer: "https://\(index).example"))
+                #expect(refusal == TokenFault.unknownIssuer.error)
+            }
+            #expect(access.fetcher.urls.count == 1)
+            #expect(access.log.texts.isEmpty)
+        }
+    }
+
+    @Test(arguments: [1, 30, 300]) func theRefetchIntervalIsASetting(seconds: Int) async throws {
+        try await withAccess(issuers: [Self.issuer], refetchInterval: .seconds(seconds)) { access in
+            let key = Key(id: "a")
+            for fetches in 1...3 {
+                let tokens = try await (0..<5).asyncMap { _ in try await key.token(access) }
+                for token in tokens { #expect(await access.refusal(token)?.retryAfter == seconds) }
+                #expect(access.fetcher.urls.count == fetches)
+                access.time.advance(by: .seconds(seconds) - .milliseconds(700))
+                #expect(await access.refusal(tokens[0])?.retryAfter == 1, "700 ms, rounded up")
+                #expect(access.fetcher.urls.count == fetches)
+                access.time.advance(by: .milliseconds(700))
+            }
+        }
+    }
+
+    /// The interval begins at the end of a fetch: else a request would wait for one fetch after the other.
+    @Test(.timeLimit(.minutes(1))) func aFetchLongerThanTheInterval() async throws {
+        try await withAccess(issuers: [Self.issuer], refetchInterval: .seconds(1)) { access in
+            let time = access.time
+            access.fetcher.during { time.advance(by: .seconds(5)) }
+            let refusal = await access.refusal(try await Key(id: "a").token(access))
+            #expect(refusal?.code == .issuerUnavailable)
+            #expect(access.fetcher.urls.count == 1)
+        }
+    }
+
+    @Test func anOutageIsLoggedWhenItBeginsAndWhenItIsOver() async throws {
+        try await withAccess(issuers: [Self.issuer]) { access in
+            let key = Key(id: "a")
+            for outage in 1...2 {
+                access.fetcher.set(Self.url, nil)
+                for _ in 0..<3 {
+                    for kid in ["a", "b", "c"] {
+                        #expect(try await access.refusal(key.token(access, kid: kid))?.code == .issuerUnavailable)
+                    }
+                    access.time.advance(by: .seconds(30))
+                }
+                #expect(access.fetcher.urls.count == 4 * outage - 1)
+                #expect(access.log.levels.count == 2 * outage - 1)
+                #expect(access.log.levels.last == .warning)
+                #expect(access.log.texts.last?.contains("Unreachable") == true, "the log names the cause")
+
+                try Self.serve(access, [key.jwk])
+                for _ in 0..<3 { #expect(try await access.refusal(key.token(access)) == nil) }
+                #expect(access.log.levels.count == 2 * outage)
+                #expect(access.log.levels.last == .notice)
+                #expect(access.log.texts.last?.contains("90") == true, "and how long it lasted")
+                #expect(access.log.texts.allSatisfy { $0.contains(Self.url) })
+                access.time.advance(by: .seconds(4000))
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 import DriveModel
 import Foundation
+import TestSupport
 import Testing
 
 /// `drive upload` and `drive download` over a network and beside processes that end in the middle: what was acknowledged, and

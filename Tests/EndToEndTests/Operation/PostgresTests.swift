@@ -1,6 +1,7 @@
 import DriveModel
 import Foundation
 import NIOHTTP1
+import TestSupport
 import Testing
 
 /// The main job over PostgreSQL, where there is one to test with (`scripts/with-postgres`).

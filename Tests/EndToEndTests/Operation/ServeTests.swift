@@ -1,6 +1,7 @@
 import DriveModel
 import Foundation
 import NIOHTTP1
+import TestSupport
 import Testing
 
 /// The server as a process: start, stop, log, health.

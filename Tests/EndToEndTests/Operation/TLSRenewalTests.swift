@@ -38,21 +38,26 @@ import Testing
 
     struct Damage: Sendable, CustomTestStringConvertible {
         var what: String
+        /// The file that the log has to name.
+        var fault: @Sendable (TLSCertificate) -> String
         var spoil: @Sendable (TLSCertificate, _ folder: String) async throws -> Void
         var testDescription: String { what }
     }
 
     static let damages = [
-        Damage(what: "a certificate that is none") { files, _ in
+        Damage(what: "a certificate that is none", fault: \.certificatePath) { files, _ in
             try TLSCertificate.replace(files.certificatePath, by: Data("hello\n".utf8))
         },
-        Damage(what: "half a certificate") { files, _ in
+        Damage(what: "half a certificate", fault: \.certificatePath) { files, _ in
             let text = Array(files.text.utf8)
             try TLSCertificate.replace(files.certificatePath, by: Data(text.prefix(text.count / 2)))
         },
-        Damage(what: "an empty key") { files, _ in try TLSCertificate.replace(files.keyPath, by: Data()) },
-        Damage(what: "no certificate") { files, _ in try FileManager.default.removeItem(atPath: files.certificatePath) },
-        Damage(what: "a certificate without its key") { files, folder in
+        Damage(what: "an empty key", fault: \.keyPath) { files, _ in try TLSCertificate.replace(files.keyPath, by: Data()) },
+        Damage(what: "no key", fault: \.keyPath) { files, _ in try FileManager.default.removeItem(atPath: files.keyPath) },
+        Damage(what: "no certificate", fault: \.certificatePath) { files, _ in
+            try FileManager.default.removeItem(atPath: files.certificatePath)
+        },
+        Damage(what: "a certificate without its key", fault: \.keyPath) { files, folder in
             let other = try await TLSCertificate.make("other", in: folder)
             try TLSCertificate.replace(files.certificatePath, by: Data(contentsOf: URL(fileURLWithPath: other.certificatePath)))
         },
@@ -75,7 +80,7 @@ import Testing
                 return server.log.contains(Self.complaint)
             }
             let line = try #require(server.log.split(separator: "\n").first { $0.contains(Self.complaint) })
-            #expect(line.contains(#""level":"error""#) && line.contains(certificate.certificatePath), "\(line)")
+            #expect(line.contains(#""level":"error""#) && line.contains(#""path":"\#(damage.fault(certificate))""#), "\(line)")
             #expect(try await existing.send(.GET, "/health/live").status == 200)
             let another = try TLSConnection(port: server.port, trusting: trusted)
             #expect(try await another.send(.GET, "/health/live").status == 200)
