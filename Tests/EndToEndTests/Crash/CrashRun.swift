@@ -55,10 +55,23 @@ struct CrashRun: Sendable {
         let exit = try? await server.waitForEnd(atMost: .milliseconds(plan.faults == nil ? 1000 : 300))
         server.kill()
         let end = try await server.waitForEnd(atMost: .seconds(10))
-        if end != .signalled(SIGKILL) { failures.append("the server ended by itself: \(end)\n\(server.log.suffix(3000))") }
+        if end != .signalled(SIGKILL) { failures.append("the server ended by itself: \(end)\n\(Self.trouble(in: server.log))") }
+        // A crash of its own does not hide behind the kill that came while it was being told.
+        if end == .signalled(SIGKILL), server.log.contains(Self.crashMark) {
+            failures.append("the server crashed before it was killed\n\(Self.trouble(in: server.log))")
+        }
         // Replies that came before the death are the server's own; a refusal among them has no excuse.
         failures += ledger.all.surprises
         return exit != nil
+    }
+
+    /// What Swift's runtime writes first when a program crashes.
+    private static let crashMark = "Program crashed"
+
+    /// The part of a log that tells why a server ended.
+    private static func trouble(in log: String) -> Substring {
+        guard let mark = log.range(of: crashMark) else { return log.suffix(3000) }
+        return log[mark.lowerBound...].prefix(12_000)
     }
 
     /// Starts again without faults and checks everything the ledger says.
