@@ -152,14 +152,11 @@ public final class LocalPool: BlobStore {
     }
 
     /// Moves a staging file, whose data is flushed, to a blob's path, and flushes the folder.
-    ///
-    /// - Parameter file: the staging file where its data is still to be flushed, on the same thread as the rename.
-    public func publish(staging name: String, as blobPath: String, flushing file: OpenFile? = nil) async throws {
+    public func publish(staging name: String, as blobPath: String) async throws {
         let from = stagingPath(name)
         let to = root + "/" + blobPath
         let folder = String(to[..<(to.lastIndex(of: "/") ?? to.endIndex)])
         try await io.run { [faults] in
-            try file?.sync()
             do {
                 try FileSystem.rename(from, to: to, faults: faults)
             } catch let error as StorageError where error.isMissing {

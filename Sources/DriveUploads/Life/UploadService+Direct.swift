@@ -36,6 +36,10 @@ private struct DirectFingerprint: Encodable {
 }
 
 extension UploadService {
+    /// Bodies of at most so many bytes are received while their quota is being reserved: one wait for the disk less. Of a
+    /// larger one a refusal must not come after it was sent.
+    private static let receivedMeanwhile: Int64 = 256 << 10
+
     /// Takes a small file in one request.
     ///
     /// Two transactions: the first reserves the quota and notes the blob's path, so that a crash leaves nothing
@@ -77,15 +81,23 @@ extension UploadService {
             face: UploadFace.direct, bootId: bootId, now: now, sessionExpiresAt: now + settings.sessionLifetime)
         let path = try await staging { try await opened.store.newBlobPath() }
         let (settings, surroundings) = (settings, surroundings)
-        try await database.write { sql in
+        async let reservation: Void = database.write { sql in
             try draft.insert(by: caller, settings: settings, surroundings: surroundings, in: sql)
             try BlobIntent.note(path, pool: draft.pool.id, task: draft.taskId, now: now, in: sql)
         }
         do {
-            return try await receiveAndPublish(
-                draft, body: body, limit: limit, expectedHash: hash, path: path, store: opened.store,
-                idempotency: idempotencyKey.map { ($0, fingerprint) }, by: caller)
+            if length ?? .max > Self.receivedMeanwhile { try await reservation }
+            let received = try await receive(draft, body: body, limit: limit, expectedHash: hash, store: opened.store, by: caller)
+            // Before the rename: what lies at a blob's path is accounted for.
+            try await reservation
+            return try await publish(
+                received, of: draft, path: path, store: opened.store, idempotency: idempotencyKey.map { ($0, fingerprint) }, by: caller)
         } catch {
+            // Whatever became of the body, a refusal is the reason.
+            do { try await reservation } catch {
+                await removeStaging(draft.taskId, in: opened.store)
+                throw error
+            }
             // In a task of its own: the request's is cancelled where its connection broke.
             await Task { await abandon(draft, path: path, store: opened.store, by: caller) }.value
             if let key = idempotencyKey, case .uniqueViolation? = (error as? DatabaseError)?.kind,
@@ -108,10 +120,24 @@ extension UploadService {
             details: ["limit": .integer(limit)])
     }
 
-    private func receiveAndPublish<Body: ChunkBody>(
-        _ draft: UploadDraft, body: Body, limit: Int64, expectedHash: String?, path: String, store: LocalPool,
-        idempotency: (key: String, fingerprint: String)?, by caller: Caller
-    ) async throws -> CloudFile {
+    /// A staging file that nothing knows of is the next sweep's, where it cannot be removed now.
+    private func removeStaging(_ name: String, in store: LocalPool) async {
+        do {
+            try await Task { try await store.removeStaging(name) }.value
+        } catch {
+            logger.warning("a staging file stays until the next sweep", metadata: ["task": "\(name)", "error": "\(error)"])
+        }
+    }
+
+    /// Bytes that are on the disk, and right.
+    private struct Received: Sendable {
+        var size: Int64
+        var digest: FileDigest
+    }
+
+    private func receive<Body: ChunkBody>(
+        _ draft: UploadDraft, body: Body, limit: Int64, expectedHash: String?, store: LocalPool, by caller: Caller
+    ) async throws -> Received {
         let file = try await store.createStaging(draft.taskId, size: 0, keepSize: true)
         let start = ChunkWriter(file: file, io: io, start: 0, digests: ChunkDigests(wholeFile: FileDigest(), chunk: nil))
         var transfer = BodyTransfer(body: body, writer: start, pieces: pieces)
@@ -133,10 +159,19 @@ extension UploadService {
                 .hashMismatch, "The received bytes do not have the announced SHA-256; nothing was published.",
                 details: ["expectedHash": .string(expectedHash), "actualHash": .string(hash)])
         }
-        try await store.publish(staging: draft.taskId, as: path, flushing: file)
+        try await io.run { try file.sync() }
+        return Received(size: size, digest: whole)
+    }
+
+    private func publish(
+        _ received: Received, of draft: UploadDraft, path: String, store: LocalPool,
+        idempotency: (key: String, fingerprint: String)?, by caller: Caller
+    ) async throws -> CloudFile {
+        let (size, hash) = (received.size, received.digest.hexDigest())
+        try await store.publish(staging: draft.taskId, as: path)
         let publication = Publication(
             fileId: surroundings.newIdentifier(), taskId: draft.taskId, accountId: caller.accountId, name: draft.fileName, size: size,
-            contentType: draft.contentType, hash: hash, crc32c: whole.crc32c, pool: draft.pool, expiredAt: draft.expiredAt,
+            contentType: draft.contentType, hash: hash, crc32c: received.digest.crc32c, pool: draft.pool, expiredAt: draft.expiredAt,
             reservedBytes: draft.charge, preallocated: false, legacyEvents: draft.legacyEvents, now: surroundings.now())
         let surroundings = surroundings
         let (published, surplus) = try await database.write { sql in

@@ -120,6 +120,8 @@ import Testing
                     DirectUploadRequest(fileName: "a"), body: body, length: 50_000, idempotencyKey: nil, by: owner)
             }
             await reached.wait()
+            // A small body comes in while its quota is reserved; that is another crash, which leaves a staging file alone.
+            try await eventually { try await first.files.quota(account: owner.accountId, default: nil).reservedBytes > 0 }
             site.clock.advance(by: .seconds(1))
             let drive = try await site.start()
             _ = try await drive.housekeeping.recover()
@@ -129,6 +131,26 @@ import Testing
             until.open()
             // The request of the process that was not really killed meets an ended upload.
             await #expect(throws: (any Error).self) { try await request.value }
+            #expect(try await drive.findings() == [])
+        }
+    }
+
+    /// Received while its quota was being refused: the refusal is the answer, and nothing of the bytes stays.
+    @Test(arguments: Engine.underTest, [1000, 300_000])
+    func aRefusedReservationLeavesNothing(engine: Engine, size: Int) async throws {
+        try await Site.with(engine) { site in
+            let drive = try await site.start { $0.defaultQuota = 500 }
+            let owner = Caller.someone()
+            for body in [
+                ScriptedBody([.bytes(Array(repeating: 1, count: size))]), ScriptedBody([.fail(DriveError(.bodyTruncated, "gone"))]),
+            ] {
+                await expectRefusal(.quotaExceeded) {
+                    try await drive.uploads.uploadDirectly(
+                        DirectUploadRequest(fileName: "a"), body: body, length: Int64(size), idempotencyKey: nil, by: owner)
+                }
+            }
+            #expect(site.staged == [])
+            #expect(try await drive.files.quota(account: owner.accountId, default: nil).reservedBytes == 0)
             #expect(try await drive.findings() == [])
         }
     }
