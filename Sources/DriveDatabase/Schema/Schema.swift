@@ -10,7 +10,9 @@ public enum Schema {
     }
 
     static let migrations: [Migration] = [
-        Migration(version: 1, name: "foundation", statements: Foundation.statements)
+        Migration(version: 1, name: "foundation", statements: Foundation.statements),
+        // Seen while a blob was read; the next upload of the same content takes its place.
+        Migration(version: 2, name: "damaged blobs", statements: ["ALTER TABLE file_checksums ADD COLUMN damaged_at {timestamp}"]),
     ]
 
     /// `{folded}` is text that both engines sort by its code points, whatever the database's locale.

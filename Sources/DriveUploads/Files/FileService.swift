@@ -65,6 +65,10 @@ public final class FileService: Sendable {
             // Also where the reader's task is cancelled, as its connection is about to be cut.
             try await Task { [database] in
                 try await database.write { sql in
+                    // Who uploads the same content again mends it.
+                    try sql.execute(
+                        "UPDATE file_checksums SET damaged_at = $3 WHERE checksum = $1 AND pool_id = $2 AND damaged_at IS NULL",
+                        [.text(file.hash), .uuid(file.poolId), .timestamp(surroundings.now())])
                     try AuditTrail.append(
                         "file.damaged", on: "file", id: file.id, by: caller,
                         details: ["hash": .string(file.hash), "poolId": .string(file.poolId.uuidString.lowercased())],

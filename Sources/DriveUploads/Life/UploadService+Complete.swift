@@ -210,13 +210,16 @@ extension UploadService {
         }
     }
 
-    /// The path of the pool's blob of this content where its bytes are missing or have another length; nil where all is well.
+    /// The path of the pool's blob of this content where its bytes are missing, have another length, or were found damaged
+    /// by somebody who read them; nil where all is well.
     private func damagedBlob(_ hash: String, size: Int64, pool: UUID, store: LocalPool) async throws -> String? {
-        let path = try await database.read { sql in
-            try sql.first("SELECT storage_path FROM file_checksums WHERE checksum = $1 AND pool_id = $2", [.text(hash), .uuid(pool)])?
-                .text("storage_path")
+        let blob = try await database.read { sql in
+            try sql.first(
+                "SELECT storage_path, damaged_at FROM file_checksums WHERE checksum = $1 AND pool_id = $2", [.text(hash), .uuid(pool)]
+            ).map { (path: try $0.text("storage_path"), isDamaged: try $0.optionalTimestamp("damaged_at") != nil) }
         }
-        guard let path else { return nil }
+        guard let path = blob?.path else { return nil }
+        if blob?.isDamaged == true { return path }
         do {
             return try await store.open(path).size() == size ? nil : path
         } catch let error as StorageError where error.isMissing {
@@ -230,7 +233,7 @@ extension UploadService {
         let now = surroundings.now()
         try await database.write { sql in
             let changed = try sql.execute(
-                "UPDATE file_checksums SET storage_path = $4 WHERE checksum = $1 AND pool_id = $2 AND storage_path = $3",
+                "UPDATE file_checksums SET storage_path = $4, damaged_at = NULL WHERE checksum = $1 AND pool_id = $2 AND storage_path = $3",
                 [.text(hash), .uuid(pool), .text(damaged), .text(path)])
             guard changed == 1 else { return }
             try BlobIntent.clear(path, pool: pool, in: sql)

@@ -70,8 +70,10 @@ public struct InvariantChecker: Sendable {
             }
             for row in rows {
                 switch await condition(of: row, in: store) {
-                case .sound: break
+                case .sound:
+                    if repair { try await mark(row, in: pool.id, damaged: false) }
                 case .damaged(let kind, let message):
+                    if repair { try await mark(row, in: pool.id, damaged: true) }
                     findings.append(Finding(kind: kind, subject: row.path, message: message, repaired: false))
                 case .wrongChecksum(let actual):
                     if repair {
@@ -96,6 +98,18 @@ public struct InvariantChecker: Sendable {
             }
         }
         return findings
+    }
+
+    /// A blob that is marked is replaced by the next upload of the same content.
+    private func mark(_ blob: Blob, in pool: UUID, damaged: Bool) async throws {
+        let now = Surroundings.system.now()
+        _ = try await database.write { sql in
+            try sql.execute(
+                """
+                UPDATE file_checksums SET damaged_at = $3
+                WHERE checksum = $1 AND pool_id = $2 AND storage_path = $4 AND damaged_at IS \(damaged ? "" : "NOT ")NULL
+                """, [.text(blob.checksum), .uuid(pool), damaged ? .timestamp(now) : .null, .text(blob.path)])
+        }
     }
 
     private enum Condition {

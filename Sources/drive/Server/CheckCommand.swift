@@ -14,7 +14,8 @@ struct CheckCommand: AsyncParsableCommand {
         discussion: """
             Reads every stored byte. Beside a running server, uploads on their way can show as findings; stop it for a clean answer.
             --repair needs the server stopped: it sets counts and sums to what is recomputed and removes bytes without a row.
-            A damaged or missing blob cannot be mended here; it is reported.
+            A damaged or missing blob cannot be mended here; it is reported, and --repair marks it, so that the next upload of the
+            same content takes its place.
 
             Exit status: 0 clean, 1 findings.
 
@@ -42,7 +43,8 @@ struct CheckCommand: AsyncParsableCommand {
                 for finding in findings {
                     Output.line("\(finding.kind)  \(finding.subject)  \(finding.message)\(finding.repaired ? "  (repaired)" : "")")
                 }
-                Output.line(findings.isEmpty ? "clean" : "\(findings.count) findings, \(findings.filter(\.repaired).count) repaired")
+                let count = findings.count == 1 ? "1 finding" : "\(findings.count) findings"
+                Output.line(findings.isEmpty ? "clean" : "\(count), \(findings.filter(\.repaired).count) repaired")
             }
             if findings.contains(where: { !$0.repaired }) { throw ExitStatus.failure.code }
         }
