@@ -55,11 +55,18 @@ private struct PoolChange: Decodable {
     var maxOpenBytes: Int64??
 
     private enum CodingKeys: String, CodingKey {
-        case name, isDefault, acceptTypes, allowAnonymous, costMultiplier, maxFileSize, requireRole, defaultExpirySeconds, maxOpenBytes
+        case path, name, isDefault, acceptTypes, allowAnonymous, costMultiplier, maxFileSize, requireRole, defaultExpirySeconds,
+            maxOpenBytes
     }
 
     init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
+        // Not ignored: who sends it would believe it.
+        guard !container.contains(.path) else {
+            throw DriveError(
+                .invalidRequest, "A pool's folder is chosen on the server's machine: drive pools create NAME --path FOLDER.",
+                details: ["rule": "path"])
+        }
         name = try container.decodeIfPresent(String.self, forKey: .name)
         isDefault = try container.decodeIfPresent(Bool.self, forKey: .isDefault)
         acceptTypes = try container.decodeIfPresent([String].self, forKey: .acceptTypes)

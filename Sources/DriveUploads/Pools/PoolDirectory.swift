@@ -113,7 +113,7 @@ public final class PoolDirectory: Sendable {
         return Opened(pool: found.pool, store: first)
     }
 
-    /// Makes a pool. Throws `INVALID_REQUEST`, `CONFLICT` where the name is taken.
+    /// Makes a pool. Throws `INVALID_REQUEST`, `CONFLICT` where the name is taken or the folder belongs to a pool.
     public func create(name: String, path: String?, policy: PoolPolicy) async throws -> Pool {
         try Self.validate(name: name, policy: policy)
         let id = Self.randomUUID(surroundings)
@@ -121,6 +121,7 @@ public final class PoolDirectory: Sendable {
         let path = path ?? "pools/\(id.uuidString.lowercased())"
         // Before the folder is made; the unique name decides a race.
         if try await list().contains(where: { $0.name == name }) { throw DriveError(.conflict, "A pool named \(name) exists already.") }
+        try expectUnclaimed(path)
         let store = try makeStore(id, path: path, isNew: true)
         // Before the row: who sees the row finds the folder opened.
         known.withLock { $0.stores[id] = store }
@@ -166,6 +167,27 @@ public final class PoolDirectory: Sendable {
         }
         try await refresh(force: true)
         return try await open(id).pool
+    }
+
+    /// A folder is one pool's: two in one, or one in the other, would take each other's bytes for their own.
+    private func expectUnclaimed(_ path: String) throws(DriveError) {
+        func real(_ path: String) -> String { URL(fileURLWithPath: folder(path)).resolvingSymlinksInPath().standardizedFileURL.path + "/" }
+        let wanted = real(path)
+        let others = known.withLock { known in known.pools.values.map { (name: $0.pool.name, path: real($0.path)) } }
+        if let other = others.first(where: { wanted.hasPrefix($0.path) || $0.path.hasPrefix(wanted) }) {
+            throw DriveError(
+                .conflict,
+                "The folder \(wanted.dropLast()) and that of pool \(other.name), \(other.path.dropLast()), are not apart; choose another.",
+                details: ["rule": "path"])
+        }
+        // Another server's, or that of a pool whose row is gone.
+        let names = (try? FileSystem.list(folder(path))) ?? []
+        if let mark = names.first(where: { $0.hasPrefix("pool-") }) {
+            throw DriveError(
+                .conflict,
+                "The folder \(wanted.dropLast()) is marked as another pool's by its file \(mark); choose another, or remove that file where its pool is gone.",
+                details: ["rule": "path"])
+        }
     }
 
     private func folder(_ path: String) -> String {

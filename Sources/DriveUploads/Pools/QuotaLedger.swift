@@ -72,7 +72,8 @@ enum QuotaLedger {
         // What passes only when the caller frees room goes before what passes by itself.
         if used + reserved > quota - demand.charge {
             return DriveError(
-                .quotaExceeded, "The quota of \(quota) bytes has no room for \(demand.charge) more.",
+                .quotaExceeded,
+                "The quota of \(quota) bytes has no room for \(demand.charge) more: \(used) are used by files, \(reserved) reserved by unfinished uploads.",
                 details: [
                     "quotaBytes": .integer(quota), "usedBytes": .integer(used), "reservedBytes": .integer(reserved),
                     "neededBytes": .integer(demand.charge),

@@ -7,7 +7,8 @@ import Foundation
 /// `drive pools`.
 struct PoolCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "pools", abstract: "List, make and edit storage pools.", subcommands: [List.self, Create.self, Edit.self])
+        commandName: "pools", abstract: "List, make and edit storage pools.", subcommands: [List.self, Create.self, Edit.self],
+        defaultSubcommand: List.self)
 
     /// What a pool admits and costs.
     struct PolicyOptions: ParsableArguments {
@@ -44,7 +45,9 @@ struct PoolCommand: AsyncParsableCommand {
 
         private func limit(_ text: String, _ read: (String) -> Int64?) throws -> Int64? {
             if text == "none" { return nil }
-            guard let value = read(text) else { throw ValidationError("\(text) cannot be read.") }
+            guard let value = read(text) else {
+                throw ValidationError("\"\(text)\" is neither \"none\" nor a value such as 200MiB or 30d, as the option takes it.")
+            }
             return value
         }
     }
@@ -89,7 +92,9 @@ struct PoolCommand: AsyncParsableCommand {
         @Argument(help: "The pool's name.")
         var name: String
 
-        @Option(help: "Its folder; inside the data folder where it is left out.", completion: .directory)
+        @Option(
+            help: "Its folder, which no other pool has; a relative one counts from the data folder. Left out: one inside the data folder.",
+            completion: .directory)
         var path: String?
 
         @OptionGroup var policy: PolicyOptions
