@@ -92,7 +92,7 @@ public final class DriveClient: Sendable {
             let body = try await response.body.collect(upTo: Self.maximumReply)
             return HTTPReply(status: Int(response.status.code), headers: response.headers, body: body)
         } catch {
-            throw Task.isCancelled ? .cancelled : Self.failure(of: error)
+            throw Task.isCancelled ? .cancelled : failure(of: error)
         }
     }
 
@@ -147,7 +147,7 @@ public final class DriveClient: Sendable {
         } catch let error as DriveClientError {
             throw error
         } catch {
-            throw Task.isCancelled ? .cancelled : Self.failure(of: error)
+            throw Task.isCancelled ? .cancelled : failure(of: error)
         }
     }
 
@@ -160,7 +160,7 @@ public final class DriveClient: Sendable {
     }
 
     /// A transport error in words; the types behind it are many and not ours.
-    private static func failure(of error: any Error) -> DriveClientError {
+    private func failure(of error: any Error) -> DriveClientError {
         let text = String(describing: error)
         if text.contains("CERTIFICATE_VERIFY_FAILED") {
             return .untrusted(
@@ -169,10 +169,14 @@ public final class DriveClient: Sendable {
         if let error = error as? NIOSSLExtraError, [.failedToValidateHostname, .serverHostnameImpossibleToMatch].contains(error) {
             return .untrusted("it is for another host name")
         }
+        if text.contains("WRONG_VERSION_NUMBER") {
+            return .invalidReply("\(server) does not speak TLS; is it an http:// address?")
+        }
         for known in ["Connection refused", "Connection reset by peer", "Network is unreachable", "No route to host", "Broken pipe"]
         where text.contains(known) {
-            return .network(known.lowercased())
+            return .network("\(known.lowercased()) (\(server))")
         }
-        return .network(text.prefix(200).description)
+        if text.contains("remoteConnectionClosed") { return .network("the connection was closed without an answer (\(server))") }
+        return .network("\(text.prefix(200)) (\(server))")
     }
 }

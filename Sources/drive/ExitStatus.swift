@@ -58,7 +58,9 @@ extension ExitStatus {
         case 404, 410: .notFound
         case 422 where reply.code == DriveError.Code.hashMismatch.name: .contentMismatch
         case _ where retryable: .retryable
-        case 400, 422: .refused
+        // The server read a value of the command line and found it wrong.
+        case 400: .usage
+        case 422: .refused
         default: .server
         }
     }

@@ -41,6 +41,7 @@ actor FakeDrive {
         for _ in 0..<times { script.append((prefix, after, answer)) }
     }
 
+    func forgetScript() { script = [] }
     func damage(_ chunks: Set<Int>) { damaging = chunks }
     func hold(chunk: Int) { gate = (chunk, [], []) }
 

@@ -124,6 +124,72 @@ import Testing
         }
     }
 
+    /// What was refused is not asked for again by a later call with other options.
+    @Test func aRefusedCreateIsForgotten() async throws {
+        try await Fixture.with { fixture in
+            await fixture.drive.instead(of: "POST /api/files/upload/create", errorAnswer(400, "INVALID_REQUEST"))
+            let (path, bytes) = try fixture.write(4500)
+            let wrong = UploadContext(expiredAt: Timestamp(seconds: 1))
+            await #expect(throws: DriveClientError.self) { try await fixture.manager().upload(file: path, context: wrong).result() }
+            #expect(fixture.journals.isEmpty)
+            let file = try await fixture.manager().upload(file: path).result()
+            #expect(file.hash == sha256(bytes))
+            #expect(await fixture.drive.uploads.values.allSatisfy { $0.request.expiredAt == nil })
+        }
+    }
+
+    /// A creation whose answer got lost counts only for the same wishes.
+    @Test func otherOptionsAfterALostCreateBeginAnew() async throws {
+        try await Fixture.with { fixture in
+            await fixture.drive.instead(of: "POST /api/files/upload/create", times: 10_000, .drop)
+            let (path, _) = try fixture.write(4500)
+            await #expect(throws: DriveClientError.self) {
+                try await fixture.manager(patience: .seconds(10)).upload(file: path, context: UploadContext(contentType: "a/b")).result()
+            }
+            #expect(fixture.journals.count == 1)
+            await fixture.drive.forgetScript()
+            _ = try await fixture.manager().upload(file: path).result()
+            #expect(await fixture.drive.uploads.values.map(\.request.contentType) == ["application/octet-stream"])
+        }
+    }
+
+    static let changes: [(first: UploadContext, second: UploadContext, says: String?)] = [
+        (UploadContext(), UploadContext(expiredAt: Timestamp(seconds: 10_000)), "no expiry"),
+        (UploadContext(expiredAt: Timestamp(seconds: 10_000)), UploadContext(), "the expiry"),
+        (UploadContext(expiredAt: Timestamp(seconds: 10_000)), UploadContext(expiredAt: Timestamp(seconds: 90_000)), "the expiry"),
+        (UploadContext(contentType: "a/b"), UploadContext(), "the media type a/b"),
+        // A span of time counts from each call.
+        (UploadContext(expiredAt: Timestamp(seconds: 10_000)), UploadContext(expiredAt: Timestamp(seconds: 10_050)), nil),
+    ]
+
+    @Test(arguments: changes.indices) func otherOptionsForAFileThatIsOnItsWay(index: Int) async throws {
+        let (first, second, says) = Self.changes[index]
+        try await Fixture.with { fixture in
+            let (path, bytes) = try fixture.write(4500)
+            await fixture.drive.hold(chunk: 3)
+            let manager = fixture.manager(parallel: 1)
+            let handle = await manager.upload(file: path, context: first)
+            await fixture.drive.untilHeld()
+            await manager.pause(handle.id)
+            await fixture.drive.release()
+
+            if let says {
+                let error = await #expect(throws: DriveClientError.self) {
+                    try await fixture.manager().upload(file: path, context: second).result()
+                }
+                guard case .invalidArgument(let reason)? = error else {
+                    Issue.record("\(String(describing: error))")
+                    return
+                }
+                #expect(reason.contains(says) && reason.contains("task1"), "\(reason)")
+            }
+            // Nothing was lost by asking.
+            let file = try await fixture.manager().upload(file: path, context: says == nil ? second : first).result()
+            #expect(file.hash == sha256(bytes))
+            #expect(await fixture.drive.uploads.keys.sorted() == ["task1"])
+        }
+    }
+
     @Test func aFileThatChangedMeanwhileStartsAnew() async throws {
         try await Fixture.with { fixture in
             let (path, _) = try fixture.write(4500)

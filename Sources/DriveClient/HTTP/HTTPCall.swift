@@ -71,6 +71,9 @@ struct HTTPReply: Sendable {
             ?? ErrorReply(
                 code: "HTTP_\(status)", message: "The server answered with status \(status).", status: status, details: [:],
                 requestId: nil)
+        if decoded == nil, (300..<400).contains(status), let target = headers.first(name: "Location") {
+            reply.message = "The server sends its clients elsewhere: \(target.prefix(500)). Use that address."
+        }
         reply.status = status
         reply.requestId = reply.requestId ?? headers.first(name: "X-Request-Id")
         return .server(reply, retryAfter: retryAfter(headers))

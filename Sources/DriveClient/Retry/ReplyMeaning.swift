@@ -56,7 +56,7 @@ enum ReplyMeaning: Hashable {
         case .taskPaused: self = .paused
         case .taskClosed: self = .refresh
         case .taskNotFound, .taskExpired: self = .ended(reply.message)
-        case .tooManyOpenUploads, .accountDisabled, .tokenRevoked, .conflict: self = .fatal
+        case .tooManyOpenUploads, .accountDisabled, .tokenRevoked, .conflict, .blobDamaged: self = .fatal
         default: self.init(status: reply.status, message: reply.message, retryAfter: retryAfter)
         }
     }

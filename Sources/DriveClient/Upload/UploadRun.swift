@@ -47,7 +47,7 @@ struct UploadRun: Sendable {
     private func newJournal(_ request: CreateUploadRequest, _ reader: ChunkReader) -> UploadJournal {
         UploadJournal(
             server: client.server.base, path: path, file: reader.identity, request: request,
-            idempotencyKey: surroundings.system.newIdentifier())
+            idempotencyKey: surroundings.system.newIdentifier(), startedAt: surroundings.system.now())
     }
 
     /// The journal to go on with: the stored one where the file is still the same; else the old upload is cancelled.
@@ -55,7 +55,18 @@ struct UploadRun: Sendable {
         _ name: String, _ request: CreateUploadRequest, _ reader: ChunkReader
     ) async throws(DriveClientError) -> Slot {
         if let stored = await journals.load(name) {
-            if stored.file == reader.identity { return Slot(journal: stored, store: journals, name: name) }
+            if stored.file == reader.identity {
+                if let difference = stored.difference(from: request, now: surroundings.system.now()) {
+                    // Nothing is known of it on the server: this request is the one that counts.
+                    guard let taskId = stored.taskId else {
+                        return Slot(journal: newJournal(request, reader), store: journals, name: name)
+                    }
+                    throw .invalidArgument(
+                        "\(path) is on its way already with \(difference) (upload \(taskId)). Go on with the same options, or give that upload up first: drive uploads cancel \(taskId)"
+                    )
+                }
+                return Slot(journal: stored, store: journals, name: name)
+            }
             if let taskId = stored.taskId {
                 // Best effort: what is not cancelled expires.
                 try? await client.cancelUpload(taskId: taskId, session: stored.session.sessionToken, retrying: .brief)
@@ -82,7 +93,13 @@ struct UploadRun: Sendable {
                 return file
             } catch {
                 switch error {
-                case .contentMismatch, .fileChanged: await slot.discard()
+                case .contentMismatch: await slot.discard()
+                case .fileChanged:
+                    await slot.discard()
+                    // Nobody has these bytes any more; the quota they hold is free again.
+                    if context.isResumable { await giveBack(slot.journal) }
+                // Refused before anything began: the next attempt, maybe with other options, begins anew.
+                case .server where slot.journal.taskId == nil && error.refusesRequest && !error.isReusedKey: await slot.discard()
                 case .uploadEnded where attempt == 1, .server where attempt == 1 && error.isReusedKey:
                     slot.journal = newJournal(slot.journal.request, reader)
                     tracker.corrected(storedBytes: 0)
@@ -161,4 +178,7 @@ extension UploadRun {
 
 extension DriveClientError {
     var isReusedKey: Bool { serverReply?.code == DriveError.Code.idempotencyConflict.name }
+
+    /// The server read the request and does not want it; another sign-in would not help.
+    fileprivate var refusesRequest: Bool { !isRetryable && serverReply.map { $0.status != 401 } ?? false }
 }

@@ -32,7 +32,7 @@ package struct AccountDirectory: Sendable {
         switch token.subject {
         case .account(_, let claimed):
             guard let record = state.token else { throw TokenFault.unknownToken.error }
-            guard !record.isRevoked else { throw DriveError(.tokenRevoked, "The access token was revoked.") }
+            guard !record.isRevoked else { throw DriveError(.tokenRevoked, "The access token was revoked; sign in with another one.") }
             // An administrator's token is one only as long as its account is an administrator's.
             role = [claimed, record.role, state.role].allSatisfy { $0 == .admin } ? .admin : .user
         case .upload(let taskId, let serial):

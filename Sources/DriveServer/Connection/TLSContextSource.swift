@@ -122,7 +122,21 @@ package final class TLSContextSource: Sendable {
         do {
             return try work()
         } catch {
-            throw FileFault(path: path, message: "\(path) cannot be used as the TLS \(what): \(error)")
+            throw FileFault(path: path, message: "\(path) cannot be used as the TLS \(what): \(reason(error, path))")
+        }
+    }
+
+    /// Why, in words: NIOSSL says the same of a file that is missing and of one that is something else.
+    private static func reason(_ error: any Error, _ path: String) -> String {
+        do {
+            _ = try FileStatus(path: path)
+        } catch {
+            return "\(error)"
+        }
+        switch error as? NIOSSLError {
+        case .failedToLoadCertificate: return "it has no certificate in PEM, or may not be read"
+        case .failedToLoadPrivateKey: return "it has no private key in PEM that fits, or may not be read"
+        default: return "\(error)"
         }
     }
 

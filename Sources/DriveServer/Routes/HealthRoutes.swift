@@ -7,10 +7,17 @@ import Hummingbird
 /// `/health`: for load balancers and monitors, without a token and without a secret.
 enum HealthRoutes {
     static let all: [Route] = [
-        Route(.get, "/health/live", .open) { call in try call.reply(["status": "live"]) },
+        Route(.get, "/health/live", .open, live),
         Route(.get, "/health/ready", .open, ready),
         Route(.get, "/health/uploads", .open, uploads),
+        // Some load balancers probe so.
+        Route(.head, "/health/live", .open, live),
+        Route(.head, "/health/ready", .open, ready),
     ]
+
+    @Sendable private static func live(_ call: Call) async throws -> Response {
+        try call.reply(["status": "live"])
+    }
 
     private struct UploadsReply: Encodable {
         var status: String

@@ -13,7 +13,7 @@ struct Console: Sendable {
 
     /// A line of the answer.
     func answer(_ line: String) {
-        FileHandle.standardOutput.write(Data((line + "\n").utf8))
+        StandardStream.output(line)
     }
 
     /// A value of the answer as one line of JSON.
@@ -27,7 +27,7 @@ struct Console: Sendable {
     }
 
     static func printError(_ line: String) {
-        FileHandle.standardError.write(Data((line + "\n").utf8))
+        StandardStream.error(line)
     }
 
     /// Prints an error. Returns what to throw: the exit status alone, as the message is out.

@@ -17,14 +17,14 @@ struct ProgressLine {
         guard isShown else { return }
         isDrawn = true
         let line = Self.text(update, name: name, width: Self.terminalWidth())
-        FileHandle.standardError.write(Data("\r\(line)\u{1B}[K".utf8))
+        StandardStream.progress("\r\(line)\u{1B}[K")
     }
 
     /// Wipes the line, so that what is printed next stands alone.
     mutating func clear() {
         guard isDrawn else { return }
         isDrawn = false
-        FileHandle.standardError.write(Data("\r\u{1B}[K".utf8))
+        StandardStream.progress("\r\u{1B}[K")
     }
 
     /// The line's text, cut to the terminal's width.

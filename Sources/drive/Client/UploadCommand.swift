@@ -125,18 +125,27 @@ struct UploadCommand: AsyncParsableCommand {
         let handle = await manager.upload(file: file, context: context)
         var line = ProgressLine(name: context.fileName ?? file, console: console)
         var last: UploadUpdate?
+        var isFailing = false
         for await update in await handle.updates() {
             line.show(update)
             if last?.resumedBytes != update.resumedBytes, update.resumedBytes > 0 {
                 line.clear()
                 console.hint("\(file): going on; \(Quantity.text(bytes: update.resumedBytes)) are on the server already.")
             }
+            // Without a progress line a wait of minutes would pass in silence.
+            if case .retrying(let error, in: _) = update.status, !isFailing, !console.showsProgress {
+                console.hint("\(file): \(error) Trying again.")
+            }
+            if case .retrying = update.status { isFailing = true } else if case .uploading = update.status { isFailing = false }
             last = update
         }
         line.clear()
         switch last?.status {
         case .completed(let stored)?:
             if console.json { try console.answer(json: stored) } else { console.answer("\(stored.id)  \(stored.name)") }
+            if let wish = context.fileName, wish != stored.name {
+                console.hint("\(file): you have this content already, as \(stored.name); no second file was made.")
+            }
         case .failed(let error)?: throw error
         default:
             // The stream ended before the upload did: Ctrl-C.

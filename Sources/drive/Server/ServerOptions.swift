@@ -23,7 +23,7 @@ struct ServerOptions: ParsableArguments {
         do {
             return try DriveConfiguration.read(configPath: config, overrides: given)
         } catch {
-            throw Failure(.configuration, "\(error)")
+            throw Failure(.configuration, "\(error)").exit()
         }
     }
 
@@ -92,7 +92,7 @@ struct Failure: Error, CustomStringConvertible {
     }
 
     func exit() -> ExitCode {
-        FileHandle.standardError.write(Data("drive: \(description)\n".utf8))
+        StandardStream.error("drive: \(description)")
         return status.code
     }
 
@@ -110,7 +110,7 @@ struct Failure: Error, CustomStringConvertible {
 /// Lines and tables on standard output.
 enum Output {
     static func line(_ text: String) {
-        FileHandle.standardOutput.write(Data((text + "\n").utf8))
+        StandardStream.output(text)
     }
 
     static func json(_ value: some Encodable) throws {

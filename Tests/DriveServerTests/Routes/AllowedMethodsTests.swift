@@ -9,7 +9,7 @@ import Testing
         ("/api/files/me", "GET"), ("/drive/files/me", "GET"), ("/api/files/x", "DELETE, GET, HEAD, PATCH"),
         ("//api///files/x/", "DELETE, GET, HEAD, PATCH"), ("/api/files/upload", "DELETE, GET, HEAD, PATCH"),
         ("/api/files/upload/tasks/cleanup", "DELETE"), ("/api/files/upload/tasks/x/details", "GET"), ("/api/pools", "GET, POST"),
-        ("/api/files/me/info", "GET"), ("/api/admin/accounts/x", "PATCH"), ("/health/live", "GET"),
+        ("/api/files/me/info", "GET"), ("/api/admin/accounts/x", "PATCH"), ("/health/live", "GET, HEAD"), ("/health/uploads", "GET"),
         ("/api/files/upload/chunk/t/0", "POST"),
         // Unknown ones.
         ("/", ""), ("/api", ""), ("/files/me", ""), ("/api/health/live", ""), ("/api/files/upload/tasks/x", ""), ("/api/pools/x/y", ""),

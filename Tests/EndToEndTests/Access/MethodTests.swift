@@ -72,7 +72,7 @@ import Testing
             Self.expectNotAllowed(reply, .PUT, "/files/upload/direct", [.POST])
         }
         #expect(try await client.get("/files/me").json == [])
-        Self.expectNotAllowed(try await client.send(.POST, "//health/live"), .POST, "/health/live", [.GET])
+        Self.expectNotAllowed(try await client.send(.POST, "//health/live"), .POST, "/health/live", [.GET, .HEAD])
     }
 
     @Test func preflightsAreAnsweredAsBefore() async throws {

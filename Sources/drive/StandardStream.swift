@@ -1,0 +1,38 @@
+import Foundation
+
+/// Lines on standard output and standard error.
+enum StandardStream {
+    /// A line of the answer.
+    ///
+    /// Where the reader has gone (`drive ls | head`) it has seen enough, and the command goes on without it. Any other
+    /// failure, a full disk say, ends the program: an answer that is not whole must not look like one.
+    static func output(_ line: String) {
+        guard let failure = write(line + "\n", to: STDOUT_FILENO), failure != EPIPE else { return }
+        error("drive: standard output: \(String(cString: strerror(failure)))")
+        exit(ExitStatus.localFile.rawValue)
+    }
+
+    /// A line for a person. There is nobody left to be told where it cannot be written.
+    static func error(_ line: String) {
+        _ = write(line + "\n", to: STDERR_FILENO)
+    }
+
+    /// The same without an end of line, for a line that changes.
+    static func progress(_ text: String) {
+        _ = write(text, to: STDERR_FILENO)
+    }
+
+    /// Returns the `errno` of a failure.
+    private static func write(_ text: String, to descriptor: Int32) -> Int32? {
+        var bytes = ArraySlice(Array(text.utf8))
+        while !bytes.isEmpty {
+            let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+            if count >= 0 {
+                bytes = bytes.dropFirst(count)
+            } else if errno != EINTR {
+                return errno
+            }
+        }
+        return nil
+    }
+}
