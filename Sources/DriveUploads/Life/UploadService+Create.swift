@@ -146,7 +146,9 @@ extension UploadService {
         return try await database.read { sql in
             try sql.first(
                 """
-                SELECT * FROM files WHERE account_id = $1 AND hash = $2 AND size = $3 AND (expired_at IS NULL OR expired_at > $4)
+                SELECT * FROM files f WHERE account_id = $1 AND hash = $2 AND size = $3 AND (expired_at IS NULL OR expired_at > $4)
+                    AND NOT EXISTS (SELECT 1 FROM file_checksums b
+                        WHERE b.checksum = f.hash AND b.pool_id = f.pool_id AND b.damaged_at IS NOT NULL)
                 ORDER BY created_at DESC LIMIT 1
                 """, [.uuid(account), .text(hash), .integer(size), .timestamp(now)]
             ).map(FileRow.cloudFile)

@@ -123,6 +123,36 @@ import Testing
         }
     }
 
+    /// Bytes that changed in place keep their length: once somebody has seen it, the next upload of the content mends it,
+    /// and nobody is told that he owns the content already.
+    @Test(arguments: Engine.underTest, [false, true])
+    func aBlobFoundDamagedIsReplaced(engine: Engine, byChecker: Bool) async throws {
+        try await Site.with(engine) { site in
+            let drive = try await site.start()
+            let owner = Caller.someone()
+            let file = try await Self.upload(Self.content, by: owner, on: drive)
+            let path = try #require(try await drive.pools.open(nil).store.list().first)
+            try site.damage(site.folder + "/pools/default/" + path, at: 5)
+            if byChecker {
+                #expect(try await drive.checker.run(repair: true).map(\.kind) == ["blob.damaged"])
+            } else {
+                await drive.files.recordDamage(of: file, seenBy: owner)
+            }
+            // With the hash announced, as a client that saves an upload does.
+            let upload = try await Self.content.create(on: drive, by: owner, hash: Self.content.hash)
+            try await drive.sendAll(upload)
+            let again = try await drive.complete(upload)
+            for file in [file, again] { #expect(try await drive.bytes(of: file, owner: owner) == Self.content.bytes) }
+            #expect(try await drive.findings() == [])
+            // It is sound now: the next one shares it.
+            #expect(
+                try await drive.uploads.create(
+                    CreateUploadRequest(fileName: "b", fileSize: Int64(Self.content.bytes.count), hash: Self.content.hash),
+                    idempotencyKey: nil, by: owner
+                ).existing != nil)
+        }
+    }
+
     /// Stored bytes that are gone or cut must not swallow a good copy of the same content.
     @Test(arguments: Engine.underTest, [false, true])
     func aDamagedBlobIsNotShared(engine: Engine, isMissing: Bool) async throws {
