@@ -14,7 +14,7 @@ enum StandardStream {
 
     /// A line for a person. There is nobody left to be told where it cannot be written.
     static func error(_ line: String) {
-        _ = write(line + "\n", to: STDERR_FILENO)
+        _ = write(line.forTerminal + "\n", to: STDERR_FILENO)
     }
 
     /// The same without an end of line, for a line that changes.
@@ -34,5 +34,23 @@ enum StandardStream {
             }
         }
         return nil
+    }
+}
+
+extension String {
+    /// The text without what a terminal would obey or show in another order: names come from anywhere.
+    var forTerminal: String {
+        var result = ""
+        for scalar in unicodeScalars {
+            let isHarmless =
+                switch scalar.value {
+                case 0x0A, 0x09: true
+                // C0 and C1 controls; marks, embeddings, overrides and isolates of direction.
+                case 0...0x1F, 0x7F...0x9F, 0x200E...0x200F, 0x202A...0x202E, 0x2066...0x2069: false
+                default: true
+                }
+            result.unicodeScalars.append(isHarmless ? scalar : "\u{FFFD}")
+        }
+        return result
     }
 }

@@ -9,7 +9,7 @@ struct ProgressLine {
     private var isDrawn = false
 
     init(name: String, console: Console) {
-        self.name = name
+        self.name = name.forTerminal
         isShown = console.showsProgress
     }
 

@@ -25,7 +25,9 @@ struct Settings: Sendable {
     func value<Value>(_ option: String?, _ name: String, expecting form: String, _ read: (String) -> Value?) throws -> Value? {
         guard let text = text(option, name) else { return nil }
         guard let value = read(text) else {
-            let source = option == nil ? "The environment variable \(name)" : "The option's value"
+            // Options are called as their variables are.
+            let source =
+                option == nil ? "The environment variable \(name)" : "--" + name.dropFirst(6).lowercased().replacing("_", with: "-")
             throw ValidationError("\(source) is \"\(text)\"; it should be \(form).")
         }
         return value

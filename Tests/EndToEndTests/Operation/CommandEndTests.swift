@@ -21,6 +21,22 @@ import Testing
         #expect(result.errors.contains("standard output: No space left on device"), "\(result.errors)")
     }
 
+    /// A name that would colour the terminal, or turn its text around.
+    @Test func aNameFromAnywhereDoesNothingToTheTerminal() async throws {
+        let result = try await DriveCommand.run(
+            ["upload", "/nowhere/\u{1B}[31mred\u{202E}txt\u{7}"], environment: ["DRIVE_TOKEN": "x", "DRIVE_SERVER": "http://127.0.0.1:1"])
+        #expect(result.exit == .exited(66), "\(result.exit)")
+        #expect(result.errors.contains("red"))
+        #expect(!result.errors.unicodeScalars.contains { [0x1B, 0x202E, 7].contains($0.value) }, "\(result.errors.debugDescription)")
+    }
+
+    @Test(arguments: [("--chunk-size", "5zz"), ("--patience", "soon"), ("--expires", "never")])
+    func aValueThatCannotBeReadIsNamed(option: String, value: String) async throws {
+        let result = try await DriveCommand.run(["upload", "x", option, value])
+        #expect(result.exit == .exited(64), "\(result.exit)")
+        #expect(result.errors.contains("\(option) is \"\(value)\""), "\(result.errors)")
+    }
+
     @Test(arguments: [["serve"], ["check"], ["token", "list"], ["account", "list"], ["pools", "list"]])
     func aWrongSettingEndsEveryCommandAlike(_ command: [String]) async throws {
         let folder = try TemporaryFolder.make("wrong-setting")
