@@ -1,3 +1,4 @@
+import DriveModel
 import Foundation
 
 /// Lines on standard output and standard error.
@@ -34,6 +35,28 @@ enum StandardStream {
             }
         }
         return nil
+    }
+}
+
+/// Lines and tables on standard output.
+enum Output {
+    static func line(_ text: String) {
+        StandardStream.output(text)
+    }
+
+    static func json(_ value: some Encodable) throws {
+        line(try DriveJSON.text(value))
+    }
+
+    static func table(_ rows: [[String]]) {
+        guard let columns = rows.first?.count else { return }
+        let widths = (0..<columns).map { column in rows.map { $0[column].count }.max() ?? 0 }
+        for row in rows {
+            let cells = row.enumerated().map { index, cell in
+                index == columns - 1 ? cell : cell + String(repeating: " ", count: widths[index] - cell.count)
+            }
+            line(cells.joined(separator: "  "))
+        }
     }
 }
 

@@ -97,7 +97,8 @@ struct UploadRun: Sendable {
                 case .fileChanged:
                     await slot.discard()
                     // Nobody has these bytes any more; the quota they hold is free again.
-                    if context.isResumable { await giveBack(slot.journal) }
+                    await giveBack(slot.journal)
+                    throw error
                 // Refused before anything began: the next attempt, maybe with other options, begins anew.
                 case .server where slot.journal.taskId == nil && error.refusesRequest && !error.isReusedKey: await slot.discard()
                 case .uploadEnded where attempt == 1, .server where attempt == 1 && error.isReusedKey:

@@ -19,11 +19,13 @@ public struct InvariantChecker: Sendable {
     private let database: any Database
     private let pools: PoolDirectory
     private let io: IOPool
+    private let surroundings: Surroundings
 
-    public init(database: any Database, pools: PoolDirectory, io: IOPool) {
+    public init(database: any Database, pools: PoolDirectory, io: IOPool, surroundings: Surroundings = .system) {
         self.database = database
         self.pools = pools
         self.io = io
+        self.surroundings = surroundings
     }
 
     /// Runs every check. With `repair`, what can be mended without losing a byte is mended: counts and sums are set to
@@ -46,6 +48,8 @@ public struct InvariantChecker: Sendable {
         var crc32c: UInt32
         var size: Int64
         var path: String
+        /// Found damaged by somebody who read it.
+        var isMarked: Bool
     }
 
     private func checkBlobs(repair: Bool) async throws -> [Finding] {
@@ -55,12 +59,14 @@ public struct InvariantChecker: Sendable {
             let (rows, intents) = try await database.read { sql in
                 (
                     try sql.query(
-                        "SELECT checksum, crc32c, file_size, storage_path FROM file_checksums WHERE pool_id = $1", [.uuid(pool.id)]
+                        "SELECT checksum, crc32c, file_size, storage_path, damaged_at FROM file_checksums WHERE pool_id = $1",
+                        [.uuid(pool.id)]
                     )
                     .map {
                         Blob(
                             checksum: try $0.text("checksum"), crc32c: UInt32(truncatingIfNeeded: try $0.int64("crc32c")),
-                            size: try $0.int64("file_size"), path: try $0.text("storage_path"))
+                            size: try $0.int64("file_size"), path: try $0.text("storage_path"),
+                            isMarked: try $0.optionalTimestamp("damaged_at") != nil)
                     },
                     Set(
                         try sql.query("SELECT storage_path FROM blob_intents WHERE pool_id = $1", [.uuid(pool.id)]).map {
@@ -71,15 +77,15 @@ public struct InvariantChecker: Sendable {
             for row in rows {
                 switch await condition(of: row, in: store) {
                 case .sound:
-                    if repair { try await mark(row, in: pool.id, damaged: false) }
+                    if repair, row.isMarked { try await mark(row, in: pool.id, damagedAt: nil) }
                 case .damaged(let kind, let message):
-                    if repair { try await mark(row, in: pool.id, damaged: true) }
+                    if repair, !row.isMarked { try await mark(row, in: pool.id, damagedAt: surroundings.now()) }
                     findings.append(Finding(kind: kind, subject: row.path, message: message, repaired: false))
                 case .wrongChecksum(let actual):
                     if repair {
                         _ = try await database.write { sql in
                             try sql.execute(
-                                "UPDATE file_checksums SET crc32c = $3 WHERE checksum = $1 AND pool_id = $2",
+                                "UPDATE file_checksums SET crc32c = $3, damaged_at = NULL WHERE checksum = $1 AND pool_id = $2",
                                 [.text(row.checksum), .uuid(pool.id), .integer(Int64(actual))])
                         }
                     }
@@ -101,14 +107,11 @@ public struct InvariantChecker: Sendable {
     }
 
     /// A blob that is marked is replaced by the next upload of the same content.
-    private func mark(_ blob: Blob, in pool: UUID, damaged: Bool) async throws {
-        let now = Surroundings.system.now()
+    private func mark(_ blob: Blob, in pool: UUID, damagedAt time: Timestamp?) async throws {
         _ = try await database.write { sql in
             try sql.execute(
-                """
-                UPDATE file_checksums SET damaged_at = $3
-                WHERE checksum = $1 AND pool_id = $2 AND storage_path = $4 AND damaged_at IS \(damaged ? "" : "NOT ")NULL
-                """, [.text(blob.checksum), .uuid(pool), damaged ? .timestamp(now) : .null, .text(blob.path)])
+                "UPDATE file_checksums SET damaged_at = $3 WHERE checksum = $1 AND pool_id = $2 AND storage_path = $4",
+                [.text(blob.checksum), .uuid(pool), .timestamp(time), .text(blob.path)])
         }
     }
 

@@ -13,7 +13,7 @@ struct Console: Sendable {
 
     /// A line of the answer.
     func answer(_ line: String) {
-        StandardStream.output(line)
+        Output.line(line)
     }
 
     /// A value of the answer as one line of JSON.
@@ -68,13 +68,6 @@ struct Console: Sendable {
 
     /// Columns under their heads; the last column is as long as it is.
     func answer(table rows: [[String]]) {
-        guard let first = rows.first else { return }
-        let widths = first.indices.map { column in rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0 }
-        for row in rows {
-            let cells = row.enumerated().map { column, cell in
-                column == row.count - 1 ? cell : cell.padding(toLength: widths[column], withPad: " ", startingAt: 0)
-            }
-            answer(cells.joined(separator: "  "))
-        }
+        Output.table(rows)
     }
 }

@@ -1,29 +1,18 @@
 import DriveModel
 import Foundation
 import NIOPosix
+import TestSupport
 import Testing
 
 @testable import DriveServer
 
 @Suite struct KeySetFetcherTests {
-    private struct NoSocket: Error {}
-
     /// A port of 127.0.0.1 that nobody else gets. It refuses connections, or takes them and says nothing.
     private static func withPort(listening: Bool, _ body: (Int) async throws -> Void) async throws {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw NoSocket() }
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let result = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                bind(descriptor, pointer, length) == 0 ? getsockname(descriptor, pointer, &length) : -1
-            }
-        }
-        guard result == 0, !listening || listen(descriptor, 8) == 0 else { throw NoSocket() }
-        try await body(Int(UInt16(bigEndian: address.sin_port)))
+        let port = try LoopbackPort.reserve()
+        defer { close(port.descriptor) }
+        if listening { try #require(listen(port.descriptor, 8) == 0) }
+        try await body(port.number)
     }
 
     /// The error of a fetch, as the log shows it, and how long it took.

@@ -65,7 +65,7 @@ struct Site: Sendable {
             uploads: uploads, pools: pools, files: FileService(database: database, pools: pools, surroundings: clock.surroundings),
             bundles: BundleService(database: database, surroundings: clock.surroundings),
             housekeeping: Housekeeping(uploads: uploads, logger: Engine.logger, steady: { clock.steady }),
-            checker: InvariantChecker(database: database, pools: pools, io: io))
+            checker: InvariantChecker(database: database, pools: pools, io: io, surroundings: clock.surroundings))
     }
 
     var stagingFolder: String { folder + "/pools/default/staging" }

@@ -1,14 +1,18 @@
 import Foundation
 
 /// A TCP port of 127.0.0.1 that is ours but does not listen yet: connections to it are refused.
-struct LoopbackPort {
-    let descriptor: Int32
-    let number: Int
+public struct LoopbackPort {
+    public struct Unavailable: Error {
+        public let reason: String
+    }
+
+    public let descriptor: Int32
+    public let number: Int
 
     /// A port the system chooses; the descriptor is the caller's to close.
-    static func reserve() throws -> LoopbackPort {
+    public static func reserve() throws -> LoopbackPort {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw CommandFailed(description: "no socket") }
+        guard descriptor >= 0 else { throw Unavailable(reason: "no socket") }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
@@ -20,13 +24,13 @@ struct LoopbackPort {
         }
         guard result == 0 else {
             close(descriptor)
-            throw CommandFailed(description: "no port: \(String(cString: strerror(errno)))")
+            throw Unavailable(reason: "no port: \(String(cString: strerror(errno)))")
         }
         return LoopbackPort(descriptor: descriptor, number: Int(UInt16(bigEndian: address.sin_port)))
     }
 
     /// Different ports that were free just now, for a program that must be told its port.
-    static func free(_ count: Int) throws -> [Int] {
+    public static func free(_ count: Int) throws -> [Int] {
         var ports: [LoopbackPort] = []
         defer { for port in ports { close(port.descriptor) } }
         for _ in 0..<count { ports.append(try reserve()) }
