@@ -33,6 +33,7 @@ let package = Package(
         // C libraries of the distribution, and the few system calls Swift does not see.
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CLibZ", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CDriveSystem"),
 
         .target(
@@ -51,7 +52,7 @@ let package = Package(
         ),
         .target(
             name: "DriveCrypto",
-            dependencies: ["DriveModel", "CLibCrypto", "CDriveSystem"],
+            dependencies: ["DriveModel", "CLibCrypto", "CLibZ", "CDriveSystem"],
             swiftSettings: strict
         ),
         .target(

@@ -1,4 +1,5 @@
-// The low-level SHA-256 interface is deprecated in OpenSSL 3, yet it is the one whose state is a plain struct
-// that can be saved and resumed.
+// The low-level digest interfaces are deprecated in OpenSSL 3, yet they are the ones whose state is a plain struct
+// that can be copied, saved and resumed.
 #define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/md5.h>
 #include <openssl/sha.h>

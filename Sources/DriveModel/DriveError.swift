@@ -6,7 +6,7 @@ public struct DriveError: Error, Hashable, Sendable {
     public enum Category: Sendable {
         case invalid, unauthenticated, refused, notFound, methodNotAllowed, conflict, gone, preconditionFailed, tooLarge
         case unsupportedMediaType, rangeNotSatisfiable, unprocessable, tooManyRequests, internalFailure, notImplemented, unavailable,
-            storageFull, timedOut
+            storageFull, timedOut, locked
     }
 
     public var code: Code
@@ -84,6 +84,27 @@ extension DriveError.Code {
     public static let uploadIncomplete = Self("UPLOAD_INCOMPLETE", .conflict)
     public static let hashMismatch = Self("HASH_MISMATCH", .unprocessable)
     public static let idempotencyConflict = Self("IDEMPOTENCY_KEY_REUSED", .unprocessable)
+    // Uploads that come as one stream
+    /// A PATCH whose offset is not where the kept bytes end: `offset` in the details says where they do.
+    public static let offsetMismatch = Self("OFFSET_MISMATCH", .conflict)
+    /// A length that disagrees with one that was declared before.
+    public static let lengthMismatch = Self("LENGTH_MISMATCH", .invalid)
+    /// More bytes than the declared length.
+    public static let lengthExceeded = Self("LENGTH_EXCEEDED", .tooLarge)
+    /// The upload is complete and takes nothing more.
+    public static let uploadCompleted = Self("UPLOAD_COMPLETED", .refused)
+    /// The upload was cancelled, failed, or deleted.
+    public static let uploadGone = Self("UPLOAD_GONE", .gone)
+    /// Another request for the same upload came, and this one was ended; its bytes are kept.
+    public static let uploadTakenOver = Self("UPLOAD_TAKEN_OVER", .locked)
+    /// The upload is busy for a moment (being completed, put together, or held by a request that does not end).
+    public static let uploadBusy = Self("UPLOAD_BUSY", .locked)
+    /// The body broke off or stood still; what came is kept.
+    public static let bodyInterrupted = Self("BODY_INTERRUPTED", .unavailable)
+    /// The bytes do not match the digest sent with them; none of them is kept.
+    public static let checksumMismatch = Self("CHECKSUM_MISMATCH", .unprocessable)
+    /// A concatenation that names something that is no part of the caller's, or parts that cannot be joined.
+    public static let invalidConcatenation = Self("INVALID_CONCATENATION", .invalid)
     // Files
     public static let fileNotFound = Self("FILE_NOT_FOUND", .notFound)
     public static let rangeNotSatisfiable = Self("RANGE_NOT_SATISFIABLE", .rangeNotSatisfiable)

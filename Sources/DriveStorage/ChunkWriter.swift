@@ -7,20 +7,31 @@ public struct ChunkDigests: Sendable {
     public var crc32c: UInt32 = 0
     /// The whole file's digest up to the last byte written, where the chunk begins at the hash frontier.
     public private(set) var wholeFile: FileDigest?
-    /// SHA-256 of the chunk alone, where its sender promised one.
-    public var chunk: SHA256Stream?
+    /// Digests of these bytes alone, of algorithms in which their sender may have promised one.
+    public var body: [RunningDigest]
 
     /// Bytes; about what the nearest cache of a processor holds.
     private static let block = 32 << 10
 
     private let frontier: FileDigest?
+    private let isFromStart: Bool
     private var count: Int64 = 0
 
     /// - Parameter wholeFile: the digest of everything before the chunk.
-    public init(wholeFile: FileDigest? = nil, chunk: SHA256Stream? = nil) {
+    /// - Parameter body: what to digest the chunk alone with, besides CRC-32C, which is always computed.
+    public init(wholeFile: FileDigest? = nil, body: [DigestAlgorithm] = []) {
         self.wholeFile = wholeFile
         frontier = wholeFile
-        self.chunk = chunk
+        // What begins a file is the file's own digest so far.
+        isFromStart = wholeFile?.byteCount == 0
+        self.body = body.filter { $0 != .crc32c && !($0 == .sha256 && wholeFile?.byteCount == 0) }.map(RunningDigest.init)
+    }
+
+    /// The digest of these bytes alone; nil where it was not computed.
+    public func value(of algorithm: DigestAlgorithm) -> [UInt8]? {
+        if algorithm == .crc32c { return ExpectedDigest.crc32c(crc32c).value }
+        if algorithm == .sha256, isFromStart { return wholeFile?.sha256.digest() }
+        return body.first { $0.algorithm == algorithm }?.value()
     }
 
     mutating func update(_ bytes: UnsafeRawBufferPointer) {
@@ -33,7 +44,7 @@ public struct ChunkDigests: Sendable {
             crc32c = CRC32C.checksum(of: block, continuing: crc32c)
             // The bytes are checksummed once: the file's checksum follows from the chunk's, at the end.
             wholeFile?.updateSHA256(block)
-            chunk?.update(block)
+            for index in body.indices { body[index].update(block) }
         }
         if let frontier { wholeFile?.crc32c = CRC32C.combine(frontier.crc32c, crc32c, length: count) }
     }

@@ -48,6 +48,21 @@ public final class OpenFile: Sendable {
         guard result == 0 else { throw StorageError("fallocate", result) }
     }
 
+    /// Cuts the file off, or fills it up with zeros.
+    public func truncate(to length: Int64) throws(StorageError) {
+        guard ftruncate(descriptor, off_t(length)) == 0 else { throw StorageError("ftruncate", errno) }
+    }
+
+    /// Copies bytes of another file to an offset of this one: by reference where the file system shares extents, else
+    /// inside the kernel (copy_file_range(2)). Returns how many were copied, fewer only at the other file's end.
+    public func copy(_ range: Range<Int64>, of other: OpenFile, to offset: Int64) throws(StorageError) -> Int64 {
+        if case .fail(let number) = faults.hit("staging.copy") { throw StorageError("copy_file_range", number) }
+        var copied: Int64 = 0
+        let result = drive_copy_range(other.descriptor, range.lowerBound, descriptor, offset, Int64(range.count), &copied)
+        guard result == 0 else { throw StorageError("copy_file_range", result) }
+        return copied
+    }
+
     /// Writes all bytes at an offset.
     public func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(StorageError) {
         switch faults.hit("chunk.write.before") {

@@ -85,6 +85,8 @@ public final class LocalPool: BlobStore {
     func run<Result: Sendable>(_ work: @escaping @Sendable () throws -> Result) async throws -> Result { try await io.run(work) }
 
     /// Makes a staging file with room for `size` bytes, so that a full disk shows here.
+    ///
+    /// - Parameter keepSize: the file grows by its bytes alone, so that its size tells how far they came.
     public func createStaging(_ name: String, size: Int64, keepSize: Bool) async throws -> OpenFile {
         let path = stagingPath(name)
         return try await io.run { [faults, directFrom] in
@@ -101,11 +103,13 @@ public final class LocalPool: BlobStore {
     }
 
     /// Opens a staging file; nil where it is missing.
-    public func openStaging(_ name: String) async throws -> OpenFile? {
+    ///
+    /// - Parameter size: bytes it will have; it may have fewer now.
+    public func openStaging(_ name: String, size: Int64 = 0) async throws -> OpenFile? {
         let path = stagingPath(name)
         return try await io.run { [faults, directFrom] in
             do {
-                let isLarge = try FileStatus(path: path).size >= directFrom
+                let isLarge = max(size, try FileStatus(path: path).size) >= directFrom
                 return try OpenFile(path: path, flags: O_RDWR, faults: faults, bypassingCache: isLarge)
             } catch let error as StorageError where error.isMissing {
                 return nil

@@ -60,19 +60,30 @@ public enum RangeHasher {
 
     /// The CRC-32C of a range of a file.
     public static func crc32c(_ file: OpenFile, range: Range<Int64>, io: IOPool) async throws -> UInt32 {
+        try await digest(file, range: range, with: .crc32c, io: io).value().reduce(0) { $0 << 8 | UInt32($1) }
+    }
+
+    /// A digest of a range of a file alone.
+    public static func digest(
+        _ file: OpenFile, range: Range<Int64>, with algorithm: DigestAlgorithm, io: IOPool
+    ) async throws -> RunningDigest {
         io.readPieces.bodyBegins()
         let piece = io.readPieces.take()
         defer {
             io.readPieces.giveBack(piece)
             io.readPieces.bodyEnds()
         }
-        var crc: UInt32 = 0
+        var digest = RunningDigest(algorithm)
         var position = range.lowerBound
         while position < range.upperBound {
             try await startReading(file, range: position..<range.upperBound, into: piece, io: io).outcome()
-            crc = try await io.run { [crc] in CRC32C.checksum(of: piece.bytes, continuing: crc) }
+            digest = try await io.run { [digest] in
+                var digest = digest
+                digest.update(piece.bytes)
+                return digest
+            }
             position += Int64(piece.count)
         }
-        return crc
+        return digest
     }
 }

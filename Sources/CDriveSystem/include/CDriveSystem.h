@@ -18,6 +18,11 @@ int drive_start_writeback(int fd, int64_t offset, int64_t length);
 /// Returns 0 or an errno (ENOSPC where the disk has no room).
 int drive_preallocate(int fd, int64_t length, int keep_size);
 
+/// Copies `length` bytes between files: copy_file_range(2), which shares extents where the file system can, or read and
+/// write where the system or the pair of file systems has no such call. Stops early at the end of `from`.
+/// Returns 0 or an errno; `copied` tells how many bytes are there.
+int drive_copy_range(int from, int64_t from_offset, int to, int64_t to_offset, int64_t length, int64_t *copied);
+
 /// A second descriptor of the open file `fd`, for reading and writing around the page cache (O_DIRECT of open(2)).
 /// Returns -1 where the system or the file's file system has none.
 int drive_open_direct(int fd);

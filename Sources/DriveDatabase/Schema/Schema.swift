@@ -13,6 +13,7 @@ public enum Schema {
         Migration(version: 1, name: "foundation", statements: Foundation.statements),
         // Seen while a blob was read; the next upload of the same content takes its place.
         Migration(version: 2, name: "damaged blobs", statements: ["ALTER TABLE file_checksums ADD COLUMN damaged_at {timestamp}"]),
+        Migration(version: 3, name: "stream uploads", statements: Streams.statements),
     ]
 
     /// `{folded}` is text that both engines sort by its code points, whatever the database's locale.

@@ -20,11 +20,15 @@ struct RequestGate: RouterMiddleware {
         let start = ContinuousClock.now
         let requestId = Self.acceptableId(request.headers[Fields.requestId]) ?? services.surroundings.newIdentifier()
         var response: Response
-        if request.method == .options, let preflight = CrossOrigin.preflight(services.configuration.cors, request: request) {
-            response = preflight
+        if request.method == .options, let fields = CrossOrigin.preflight(services.configuration.cors, request: request) {
+            // A protocol's own answer to OPTIONS stands in the preflight's too.
+            let isProtocol = WireFace.at(request.uri.path) != nil
+            response = isProtocol ? await answer(request, context: context, requestId: requestId, next: next) : Response(status: .noContent)
+            for field in fields { response.headers[field.name] = field.value }
         } else {
             response = await answer(request, context: context, requestId: requestId, next: next)
         }
+        if let face = WireFace.at(request.uri.path) { face.complete(&response, request) }
         response.headers[Fields.requestId] = requestId
         CrossOrigin.apply(services.configuration.cors, to: &response, origin: request.headers[.origin])
         let insistence = Int(services.configuration.tls.hstsMaxAge.inSeconds)
@@ -51,9 +55,9 @@ struct RequestGate: RouterMiddleware {
         } catch let error as any HTTPResponseError where error.status == .notFound {
             // Only the router throws this one: the path may be known, with other methods.
             guard let (refusal, allow) = AllowedMethods.table.refusal(of: request.method, at: request.uri.path) else {
-                return ErrorMapping.response(ErrorMapping.driveError(error), requestId: requestId)
+                return Self.refusal(ErrorMapping.driveError(error), request: request, requestId: requestId)
             }
-            var response = ErrorMapping.response(refusal, requestId: requestId)
+            var response = Self.refusal(refusal, request: request, requestId: requestId)
             response.headers[.allow] = allow
             return response
         } catch {
@@ -62,18 +66,22 @@ struct RequestGate: RouterMiddleware {
                 services.logger.error(
                     "request failed", metadata: ["requestId": "\(requestId)", "path": "\(request.uri.path)", "error": "\(error)"])
             }
-            return ErrorMapping.response(mapped, requestId: requestId)
+            return Self.refusal(mapped, request: request, requestId: requestId)
         }
+    }
+
+    private static func refusal(_ error: DriveError, request: Request, requestId: String) -> Response {
+        WireFace.at(request.uri.path)?.refuse(error, request, requestId) ?? ErrorMapping.response(error, requestId: requestId)
     }
 
     /// Whether a failed request gets a line in the log.
     ///
     /// Not for an issuer whose keys cannot be had: that is logged once, where they are fetched, and any token that names
-    /// the issuer, a forged one too, would add a line.
+    /// the issuer, a forged one too, would add a line. Nor for a connection that broke.
     static func isReported(_ error: DriveError) -> Bool {
         switch error.code.category {
         case .internalFailure: true
-        case .unavailable: error.code != .issuerUnavailable
+        case .unavailable: error.code != .issuerUnavailable && error.code != .bodyInterrupted
         default: false
         }
     }
@@ -100,18 +108,16 @@ enum CrossOrigin {
         if settings.credentials { response.headers[.accessControlAllowCredentials] = "true" }
     }
 
-    /// The answer to a preflight request; nil where the origin may not.
-    static func preflight(_ settings: DriveConfiguration.CORS, request: Request) -> Response? {
+    /// What the answer to a preflight request carries; nil where the origin may not.
+    static func preflight(_ settings: DriveConfiguration.CORS, request: Request) -> HTTPFields? {
         guard let origin = request.headers[.origin], request.headers[.accessControlRequestMethod] != nil,
             allowedOrigin(origin, settings) != nil
         else { return nil }
-        return Response(
-            status: .noContent,
-            headers: [
-                .accessControlAllowMethods: settings.allowedMethods.joined(separator: ", "),
-                .accessControlAllowHeaders: settings.allowedHeaders.joined(separator: ", "),
-                .accessControlMaxAge: String(Int(settings.maxAge.inSeconds)),
-            ])
+        return [
+            .accessControlAllowMethods: settings.allowedMethods.joined(separator: ", "),
+            .accessControlAllowHeaders: settings.allowedHeaders.joined(separator: ", "),
+            .accessControlMaxAge: String(Int(settings.maxAge.inSeconds)),
+        ]
     }
 
     private static func allowedOrigin(_ origin: String, _ settings: DriveConfiguration.CORS) -> String? {

@@ -9,13 +9,13 @@ import NIOCore
 struct RawBody: ChunkBody {
     private var iterator: RequestBody.AsyncIterator
     private let digests: [ExpectedDigest]
-    let mayExpectSHA256: Bool
+    let likelyDigests: [DigestAlgorithm]
 
     /// Throws `INVALID_REQUEST` for a malformed `Content-Digest`.
     init(_ request: Request) throws(DriveError) {
         iterator = request.body.makeAsyncIterator()
         digests = try Self.digests(request.headers)
-        mayExpectSHA256 = digests.contains { if case .sha256 = $0 { true } else { false } }
+        likelyDigests = digests.map(\.algorithm)
     }
 
     mutating func next() async throws -> ByteBuffer? {
@@ -156,9 +156,8 @@ struct MultipartBody: ChunkBody {
         }
     }
 
-    // A SHA-256 that follows the file cannot be computed on the way; the chunk is then read back, from the page cache.
-    var mayExpectSHA256: Bool {
-        let announced = headerDigests.contains { if case .sha256 = $0 { true } else { false } }
-        return announced || fields["checksum"].map { $0.utf8.count >= 44 } ?? false
+    // A digest that follows the file cannot be computed on the way; the chunk is then read back, from the page cache.
+    var likelyDigests: [DigestAlgorithm] {
+        headerDigests.map(\.algorithm) + (fields["checksum"].map { $0.utf8.count >= 44 } ?? false ? [.sha256] : [])
     }
 }

@@ -4,15 +4,17 @@ extension DriveConfiguration {
         /// Origins, or `*`; empty: no cross-origin request is allowed.
         package var allowedOrigins: [String] = []
         package var allowedHeaders = [
-            "Authorization", "Content-Digest", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "If-Range", "Range",
-            "Tus-Resumable", "Upload-Complete", "Upload-Concat", "Upload-Defer-Length", "Upload-Draft-Interop-Version",
-            "Upload-Length", "Upload-Metadata", "Upload-Offset", "X-Request-Id",
+            "Authorization", "Content-Digest", "Content-Disposition", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match",
+            "If-Range", "Range", "Repr-Digest", "Tus-Resumable", "Upload-Checksum", "Upload-Complete", "Upload-Concat",
+            "Upload-Defer-Length", "Upload-Draft-Interop-Version", "Upload-Incomplete", "Upload-Length", "Upload-Metadata",
+            "Upload-Offset", "Want-Repr-Digest", "X-HTTP-Method-Override", "X-Request-Id", "X-Requested-With",
         ]
         package var allowedMethods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
         package var exposedHeaders = [
-            "Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Location", "Retry-After", "Tus-Extension", "Tus-Max-Size",
-            "Tus-Resumable", "Tus-Version", "Upload-Complete", "Upload-Draft-Interop-Version", "Upload-Expires", "Upload-Length",
-            "Upload-Limit", "Upload-Offset", "X-Request-Id", "X-Total",
+            "Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Location", "Repr-Digest", "Retry-After",
+            "Tus-Checksum-Algorithm", "Tus-Extension", "Tus-Max-Size", "Tus-Resumable", "Tus-Version", "Upload-Complete",
+            "Upload-Concat", "Upload-Defer-Length", "Upload-Draft-Interop-Version", "Upload-Expires", "Upload-Incomplete",
+            "Upload-Length", "Upload-Limit", "Upload-Metadata", "Upload-Offset", "X-Request-Id", "X-Total",
         ]
         package var credentials = false
         package var maxAge: Duration = .seconds(600)

@@ -19,6 +19,8 @@ extension DriveConfiguration {
         package var sessionLifetime: Duration = .seconds(24 * 3600)
         /// The largest file of a one-request upload.
         package var directLimit: Int64 = 100 << 20
+        /// Bytes that one request of a resumable upload may bring, where a proxy in front lets no more through; 0: no limit.
+        package var maxRequestBody: Int64 = 0
         /// How long an `Idempotency-Key` gives the first answer again.
         package var idempotencyLifetime: Duration = .seconds(24 * 3600)
         /// A chunk's sender that sent nothing for so long may be replaced by another.

@@ -37,6 +37,9 @@ extension SettingsTable {
             \.uploads.directLimit, "uploads.directLimit", "UPLOAD_DIRECT_LIMIT", .size(0...(1 << 40)),
             "The largest file of a one-request upload.")
         Setting(
+            \.uploads.maxRequestBody, "uploads.maxRequestBody", "UPLOAD_MAX_REQUEST_BODY", .size(0...(1 << 60), zero: "no limit"),
+            "The most bytes that one request of a resumable upload may bring: what a proxy in front lets through. Clients are told.")
+        Setting(
             \.uploads.idempotencyLifetime, "uploads.idempotencyLifetime", "UPLOAD_IDEMPOTENCY_LIFETIME",
             .duration(.seconds(60)...days(365)), "How long an `Idempotency-Key` gives its first answer again.")
         Setting(

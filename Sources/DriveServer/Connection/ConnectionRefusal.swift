@@ -63,6 +63,8 @@ package enum ConnectionError: Error, Hashable, Sendable {
     case bodyTimedOut(ConnectionCloseReason)
     /// The client went away before the end of the body. The bytes so far are not the whole body.
     case bodyTruncated
+    /// Another request took the place of this one.
+    case bodyInterrupted
     /// A body or exchange was used after its request had been answered.
     case requestOver
     /// Two tasks read one body at once.
@@ -72,6 +74,8 @@ package enum ConnectionError: Error, Hashable, Sendable {
         switch self {
         case .bodyTimedOut: .requestTimeout
         case .bodyTruncated: ConnectionRefusal(status: 400, code: "BODY_TRUNCATED", message: "The request body ended early.")
+        case .bodyInterrupted:
+            ConnectionRefusal(status: 409, code: "UPLOAD_TAKEN_OVER", message: "Another request took the place of this one.")
         case .requestOver, .concurrentRead: .internalError
         }
     }

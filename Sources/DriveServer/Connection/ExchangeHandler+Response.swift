@@ -23,11 +23,17 @@ extension ExchangeHandler {
     }
 
     func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
-        guard let failure = event as? ExchangeFailure else {
+        switch event {
+        case let failure as ExchangeFailure:
+            if exchange?.responseComplete != true { refuse(failure.refusal) }
+        case is BodyInterruption:
+            if exchange?.requestComplete == false { failBody(.bodyInterrupted) }
+        case let report as SilenceReport:
+            reportSilence(every: report.period)
+        default:
             context.triggerUserOutboundEvent(event, promise: promise)
             return
         }
-        if exchange?.responseComplete != true { refuse(failure.refusal) }
         promise?.succeed()
     }
 

@@ -34,6 +34,8 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var isReadHeld = false
     /// Until the first request, where upgrades are offered.
     var upgradeGate: UpgradeGate?
+    /// Set while somebody wants to know that the body stands still.
+    var silenceTimer: Scheduled<Void>?
     /// What follows the first head waits until its upgrade is decided.
     var isDeciding = false
 
@@ -139,6 +141,7 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func finishReceiving() {
+        stopReportingSilence()
         guard isReceiving else { return }
         isReceiving = false
         driver.finishReceiving()

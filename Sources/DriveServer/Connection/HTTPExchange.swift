@@ -39,4 +39,28 @@ package final class HTTPExchange: Sendable {
     package var requestTrailers: HTTPFields? {
         parts.trailers(of: request)
     }
+
+    /// Makes the reader of the body fail with ``ConnectionError/bodyInterrupted``, once it has read what is here already.
+    /// Nothing happens where the body was read to its end, or the request was answered. From any thread.
+    package func interruptBody() {
+        channel.eventLoop.execute { [self] in
+            // On the loop, where requests begin and end: the next one of the connection is not meant.
+            guard parts.isReadable(request) else { return }
+            channel.pipeline.triggerUserOutboundEvent(BodyInterruption(), promise: nil)
+        }
+    }
+
+    /// From now on an empty buffer comes in the body where bytes were read and no more have come for `period`, or so few
+    /// that nobody may have written them.
+    package func reportSilence(after period: Duration) {
+        channel.pipeline.triggerUserOutboundEvent(SilenceReport(period: period), promise: nil)
+    }
+}
+
+/// Asks the connection to end the body that is being read.
+struct BodyInterruption: Sendable {}
+
+/// Asks the connection to say when the body stands still.
+struct SilenceReport: Sendable {
+    let period: Duration
 }

@@ -94,6 +94,11 @@ final class RequestParts: @unchecked Sendable {
         state.withLock { $0.request == request }
     }
 
+    /// Whether the request is the current one, and its body was not read to the end.
+    func isReadable(_ request: Int) -> Bool {
+        state.withLock { $0.request == request && !$0.isComplete }
+    }
+
     /// - Returns: false where the body has been read to its end.
     private func claim(_ request: Int) throws -> Bool {
         try state.withLock { state in

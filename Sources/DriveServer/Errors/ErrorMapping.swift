@@ -1,6 +1,7 @@
 import DriveDatabase
 import DriveModel
 import DriveStorage
+import DriveUploads
 import Foundation
 import HTTPTypes
 import Hummingbird
@@ -28,6 +29,7 @@ enum ErrorMapping {
         case .notImplemented: .notImplemented
         case .unavailable: .serviceUnavailable
         case .timedOut: .requestTimeout
+        case .locked: HTTPResponse.Status(code: 423, reasonPhrase: "Locked")
         case .storageFull: HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
         }
     }
@@ -65,6 +67,7 @@ enum ErrorMapping {
         switch error {
         case .bodyTimedOut: DriveError(.requestTimeout, "The request body came too slowly; what was acknowledged is kept. Send it again.")
         case .bodyTruncated: DriveError(.bodyTruncated, "The request body ended early; nothing of it is kept. Send it again.")
+        case .bodyInterrupted: DriveError(.uploadTakenOver, "Another request for the same upload took the place of this one.")
         case .requestOver, .concurrentRead:
             DriveError(.internalError, "The request failed inside; the request id finds the reason in the log.")
         }

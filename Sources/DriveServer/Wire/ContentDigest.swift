@@ -3,10 +3,7 @@ import DriveCrypto
 extension ExpectedDigest {
     /// A member of `Content-Digest` or `Repr-Digest` (RFC 9530 §2).
     var fieldMember: String {
-        switch self {
-        case .sha256(let bytes): "sha-256=:\(Base64.encode(bytes)):"
-        case .crc32c(let value): "crc32c=:\(Base64.encode(ContentDigest.bigEndian(value))):"
-        }
+        "\(ContentDigest.key(of: algorithm))=:\(Base64.encode(value)):"
     }
 }
 
@@ -40,7 +37,22 @@ enum ContentDigestError: Error, Hashable, Sendable {
 
 /// The digest fields of RFC 9530 and our form field `checksum`.
 enum ContentDigest {
-    /// The digests of `Content-Digest` or `Repr-Digest` that are supported, SHA-256 first; unknown algorithms are left out.
+    /// What is verified, the strongest first. MD5 and SHA-1 are deprecated in the registry (RFC 9530 §5).
+    static let supported: [DigestAlgorithm] = [.sha512, .sha256, .crc32c]
+
+    /// The registry's key of an algorithm (RFC 9530 §5).
+    static func key(of algorithm: DigestAlgorithm) -> String {
+        switch algorithm {
+        case .sha256: "sha-256"
+        case .sha512: "sha-512"
+        case .sha1: "sha"
+        case .md5: "md5"
+        case .crc32: "crc32"
+        case .crc32c: "crc32c"
+        }
+    }
+
+    /// The digests of `Content-Digest` or `Repr-Digest` that are supported, the strongest first; unknown algorithms are left out.
     ///
     /// Of a key given twice the last holds (RFC 9651 §3.2). Missing base64 padding is accepted, as §4.2.7 asks.
     static func parse(_ text: String) throws(ContentDigestError) -> [ExpectedDigest] {
@@ -48,13 +60,10 @@ enum ContentDigest {
         var members: [String: [UInt8]] = [:]
         guard scanner.scanByteSequences(into: &members) else { throw .malformed }
         var found: [ExpectedDigest] = []
-        if let bytes = members["sha-256"] {
-            guard bytes.count == 32 else { throw .wrongLength(algorithm: "sha-256") }
-            found.append(.sha256(bytes))
-        }
-        if let bytes = members["crc32c"] {
-            guard bytes.count == 4 else { throw .wrongLength(algorithm: "crc32c") }
-            found.append(.crc32c(bytes.reduce(0) { $0 << 8 | UInt32($1) }))
+        for algorithm in supported {
+            guard let bytes = members[key(of: algorithm)] else { continue }
+            guard let digest = ExpectedDigest(algorithm, bytes) else { throw .wrongLength(algorithm: key(of: algorithm)) }
+            found.append(digest)
         }
         return found
     }
@@ -64,19 +73,12 @@ enum ContentDigest {
     static func parse(checksum text: String) throws(ContentDigestError) -> ExpectedDigest {
         let bytes = HTTPSyntax.trim(Array(text.utf8)[...])
         switch (bytes.count, HTTPSyntax.bytes(hex: bytes)) {
-        case (64, .some(let digest)): return .sha256(digest)
-        case (8, .some(let value)): return .crc32c(value.reduce(0) { $0 << 8 | UInt32($1) })
+        case (64, .some(let bytes)): if let digest = ExpectedDigest(.sha256, bytes) { return digest }
+        case (8, .some(let bytes)): if let digest = ExpectedDigest(.crc32c, bytes) { return digest }
         default: break
         }
         guard !bytes.isEmpty else { throw .malformed }
         guard let digest = try parse(text).first else { throw .unsupportedAlgorithm }
         return digest
-    }
-
-    static func bigEndian(_ value: UInt32) -> [UInt8] {
-        [
-            UInt8(truncatingIfNeeded: value >> 24), UInt8(truncatingIfNeeded: value >> 16), UInt8(truncatingIfNeeded: value >> 8),
-            UInt8(truncatingIfNeeded: value),
-        ]
     }
 }

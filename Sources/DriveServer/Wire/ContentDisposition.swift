@@ -22,7 +22,7 @@ enum ContentDisposition: String, Sendable {
         return name == ascii ? plain : plain + "; filename*=UTF-8''" + Self.percentEncoded(name)
     }
 
-    private static func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
+    static func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0x2F, 0x5C: true
         case 0x061C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: true

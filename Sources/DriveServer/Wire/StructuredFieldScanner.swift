@@ -1,4 +1,5 @@
-/// Reads a dictionary whose members are byte sequences (RFC 9651 §4.2); their parameters are checked for form and dropped.
+/// Reads structured fields (RFC 9651 §4.2): here what all of them share, and a dictionary whose members are byte sequences. Parameters
+/// are checked for form and dropped.
 struct StructuredFieldScanner {
     private let bytes: [UInt8]
     private var index = 0
@@ -7,13 +8,13 @@ struct StructuredFieldScanner {
         bytes = Array(text.utf8)
     }
 
-    private var current: UInt8? { index < bytes.count ? bytes[index] : nil }
+    var current: UInt8? { index < bytes.count ? bytes[index] : nil }
 
-    private mutating func skip(where matches: (UInt8) -> Bool) {
+    mutating func skip(where matches: (UInt8) -> Bool) {
         while let byte = current, matches(byte) { index += 1 }
     }
 
-    private mutating func take(_ byte: UInt8) -> Bool {
+    mutating func take(_ byte: UInt8) -> Bool {
         guard current == byte else { return false }
         index += 1
         return true
@@ -35,7 +36,7 @@ struct StructuredFieldScanner {
     }
 
     /// A key: lower case letter or `*`, then letters, digits and `_-.*`.
-    private mutating func scanKey() -> String? {
+    mutating func scanKey() -> String? {
         let start = index
         func isLower(_ byte: UInt8) -> Bool { byte >= 0x61 && byte <= 0x7A || byte == UInt8(ascii: "*") }
         guard let first = current, isLower(first) else { return nil }
@@ -46,7 +47,7 @@ struct StructuredFieldScanner {
     }
 
     /// `:base64:`
-    private mutating func scanByteSequence() -> [UInt8]? {
+    mutating func scanByteSequence() -> [UInt8]? {
         guard take(UInt8(ascii: ":")) else { return nil }
         let start = index
         skip { $0 != UInt8(ascii: ":") }
@@ -55,33 +56,15 @@ struct StructuredFieldScanner {
         return Base64.decode(content)
     }
 
-    /// `*( ";" key [ "=" bare-item ] )`
-    private mutating func skipParameters() -> Bool {
+    /// `*( ";" *SP key [ "=" bare-item ] )`
+    mutating func skipParameters() -> Bool {
         while take(UInt8(ascii: ";")) {
             skip { $0 == 0x20 }
             guard scanKey() != nil else { return false }
             guard take(UInt8(ascii: "=")) else { continue }
-            switch current {
-            case UInt8(ascii: ":"): if scanByteSequence() == nil { return false }
-            case HTTPSyntax.quote: if !skipString() { return false }
-            default:
-                // A number, token, boolean or date: no character of it ends a member.
-                let start = index
-                skip { $0 > 0x20 && $0 < 0x7F && ![UInt8(ascii: ";"), UInt8(ascii: ","), HTTPSyntax.quote].contains($0) }
-                if index == start { return false }
-            }
+            if scanBareItem() == nil { return false }
         }
         return true
-    }
-
-    private mutating func skipString() -> Bool {
-        index += 1
-        while let byte = current {
-            index += 1
-            if byte == HTTPSyntax.quote { return true }
-            if byte == HTTPSyntax.backslash { index += 1 }
-        }
-        return false
     }
 }
 

@@ -11,6 +11,11 @@ struct BodyTransfer<Body: ChunkBody> {
         var willWrite: () throws -> Void = {}
         /// Called once for each `willWrite` that did not throw, as soon as the write has ended.
         var didWrite: @Sendable () -> Void = {}
+        /// Called while the bytes up to the given end are about to be written, with the digests of all that are written
+        /// already. An error ends the body.
+        var advance: ((_ end: Int64, _ written: ChunkDigests) async throws -> Void)?
+        /// Whether what came of a body counts that then broke off, or was longer than the limit.
+        var keepsWhatCame = false
     }
 
     private(set) var body: Body
@@ -21,6 +26,12 @@ struct BodyTransfer<Body: ChunkBody> {
     private var rest = ByteBuffer()
     private var underWay: PieceBuffer?
     private var isEnded = false
+    /// Whether the piece being filled holds bytes of this body.
+    private var hasGathered = false
+    /// A write failed: what follows it must not be written.
+    private var isBroken = false
+    /// How many bytes were seen of a body that is longer than the limit; the ones within it go first.
+    private var overrun: Int64?
 
     init(body: Body, writer: ChunkWriter, pieces: PiecePool, hooks: Hooks = Hooks()) {
         self.body = body
@@ -29,7 +40,8 @@ struct BodyTransfer<Body: ChunkBody> {
         self.hooks = hooks
     }
 
-    /// Runs to the body's end. Whatever happens, no write is under way when it returns.
+    /// Runs to the body's end. Whatever happens, no write is under way when it returns, and `writer.digests` tell what
+    /// was written.
     ///
     /// - Parameters:
     ///   - limit: bytes; `excess` makes the error for a body with more, told how many were seen.
@@ -46,7 +58,9 @@ struct BodyTransfer<Body: ChunkBody> {
                     current = nil
                     break
                 }
+                hasGathered = false
                 spare = try await settle()
+                try await hooks.advance?(writer.position + Int64(piece.count), writer.digests)
                 try hooks.willWrite()
                 writer.begin(piece, onEnd: hooks.didWrite)
                 underWay = piece
@@ -68,9 +82,22 @@ struct BodyTransfer<Body: ChunkBody> {
             spare = nil
             if let piece = try await settle() { pieces.giveBack(piece) }
         } catch {
-            for piece in [current, spare].compactMap({ $0 }) { pieces.giveBack(piece) }
+            if let piece = spare { pieces.giveBack(piece) }
             // A disk that failed is a better reason than the body that broke off beside it.
-            if let piece = try await settle() { pieces.giveBack(piece) }
+            do {
+                if let piece = try await settle() { pieces.giveBack(piece) }
+            } catch {
+                if let piece = current { pieces.giveBack(piece) }
+                throw error
+            }
+            if let piece = current {
+                if hooks.keepsWhatCame, hasGathered, !isBroken, piece.count > 0 {
+                    writer.begin(piece)
+                    underWay = piece
+                    _ = try await settle()
+                }
+                pieces.giveBack(piece)
+            }
             throw error
         }
         writer.finish()
@@ -79,18 +106,27 @@ struct BodyTransfer<Body: ChunkBody> {
     /// Fills a piece, less at the body's end; false where nothing was left.
     private mutating func gather(into piece: PieceBuffer, limit: Int64, excess: (Int64) -> any Error) async throws -> Bool {
         piece.begin(at: writer.position)
+        hasGathered = true
         while !piece.isFull {
             if rest.readableBytes == 0 {
+                if let overrun { throw excess(overrun) }
                 guard !isEnded, let buffer = try await body.next() else {
                     isEnded = true
                     break
                 }
-                if buffer.readableBytes == 0 { continue }
+                if buffer.readableBytes == 0 {
+                    // Nothing has come for a while: what is here is worth writing.
+                    if piece.count > 0 { break }
+                    continue
+                }
                 hooks.heard()
                 rest = buffer
             }
             let received = writer.written + Int64(piece.count + rest.readableBytes)
-            guard received <= limit else { throw excess(received) }
+            if received > limit {
+                overrun = received
+                rest = rest.readSlice(length: rest.readableBytes - Int(received - limit)) ?? ByteBuffer()
+            }
             piece.append(from: &rest)
         }
         return piece.count > 0
@@ -104,6 +140,7 @@ struct BodyTransfer<Body: ChunkBody> {
             _ = try await writer.settle()
             return piece
         } catch {
+            isBroken = true
             pieces.giveBack(piece)
             throw error
         }

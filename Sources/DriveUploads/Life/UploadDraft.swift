@@ -20,6 +20,9 @@ struct UploadDraft: Sendable {
     var bootId: String
     var now: Timestamp
     var sessionExpiresAt: Timestamp
+    var isLengthDeferred = false
+    var metadata: String?
+    var concatenation: String?
 
     var charge: Int64 { pool.policy.charge(for: plan.fileSize) }
     var demand: QuotaLedger.Demand { QuotaLedger.Demand(charge: charge, bytes: plan.fileSize) }
@@ -45,17 +48,17 @@ struct UploadDraft: Sendable {
             """
             INSERT INTO upload_tasks (id, task_id, file_name, file_name_folded, file_size, content_type, chunk_size, chunks_count,
                 pool_id, bundle_id, expired_at, hash, account_id, status, legacy_events, reserved_bytes, session_expires_at, staging_path, boot_id, face,
-                last_activity, created_at, updated_at)
-            VALUES ($1, $2, $3, $19, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15, $2, $16, $17, $18, $18, $18)
+                last_activity, created_at, updated_at, length_deferred, metadata, concatenation)
+            VALUES ($1, $2, $3, $19, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15, $2, $16, $17, $18, $18, $18, $20, $21, $22)
             """,
             [
                 .uuid(id), .text(taskId), .text(fileName), .integer(plan.fileSize), .text(contentType), .integer(plan.chunkSize),
                 .int(plan.count), .uuid(pool.id), .uuid(bundleId), .timestamp(expiredAt), .text(hash), .uuid(caller.accountId),
                 .bool(legacyEvents), .integer(charge), .timestamp(sessionExpiresAt), .text(bootId), .text(face), .timestamp(now),
-                .text(FileName.folded(fileName)),
+                .text(FileName.folded(fileName)), .bool(isLengthDeferred), .text(metadata), .text(concatenation),
             ])
         try EventOutbox.append(UploadEvents.created(taskId, now: now), account: caller.accountId, now: now, in: sql)
-        if face == UploadFace.chunks {
+        if face != UploadFace.direct {
             try AuditTrail.append(
                 "upload.create", on: "upload", id: taskId, by: caller, details: ["fileSize": .integer(plan.fileSize)],
                 surroundings: surroundings, in: sql)

@@ -47,6 +47,12 @@ enum UploadEvents {
         return events
     }
 
+    /// A part became a piece of another upload; it is no file of its own.
+    static func concatenated(_ taskId: String, into final: String, now: Timestamp) -> [DriveEvent] {
+        let facts: [String: JSONValue] = ["completedAt": .string("\(now)"), "results": ["concatenatedInto": .string(final)]]
+        return [DriveEvent(type: "task.completed", taskId: taskId, data: base(taskId).merging(facts) { $1 })]
+    }
+
     /// Failure, cancel and expiry: clients wait for one of the terminal words.
     static func ended(_ record: UploadRecord, as status: TaskStatus, message: String, now: Timestamp) -> [DriveEvent] {
         let facts: [String: JSONValue] = ["failedAt": .string("\(now)"), "errorMessage": .string(message)]

@@ -32,13 +32,24 @@ public struct UploadRecord: Sendable {
     public let lastActivity: Timestamp
     public let createdAt: Timestamp
     public let updatedAt: Timestamp
+    /// Whether nobody has said yet how many bytes there will be: the plan's are those reserved so far.
+    public let isLengthDeferred: Bool
+    /// Text of the client's own.
+    public let metadata: String?
+    /// `partial`, or the text of a final upload (tus, concatenation).
+    public let concatenation: String?
+    /// Where bytes begin that count only if a digest matches; they came before a crash where it is set at a start.
+    public let pendingFrom: Int64?
+    /// Set where the owner ended the upload's address after it was complete.
+    public let deletedAt: Timestamp?
 
     /// The columns `init(row:)` reads, from `upload_tasks u JOIN tasks t`.
     public static let columns = """
         u.id, u.task_id, u.account_id, u.file_name, u.file_size, u.content_type, u.chunk_size, u.chunks_uploaded,
         u.bytes_uploaded, u.pool_id, u.bundle_id, u.expired_at, u.hash, u.reserved_bytes, u.legacy_events, u.face,
         u.staging_path, u.boot_id, u.hashed_bytes, u.hash_state, u.file_id, u.session_expires_at, u.session_serial,
-        u.last_activity, u.created_at, u.updated_at, t.status AS task_status, t.error_message
+        u.last_activity, u.created_at, u.updated_at, u.length_deferred, u.metadata, u.concatenation, u.pending_from, u.deleted_at,
+        t.status AS task_status, t.error_message
         """
     public static let tables = "upload_tasks u JOIN tasks t ON t.task_id = u.task_id"
 
@@ -74,6 +85,11 @@ public struct UploadRecord: Sendable {
         lastActivity = try row.timestamp("last_activity")
         createdAt = try row.timestamp("created_at")
         updatedAt = try row.timestamp("updated_at")
+        isLengthDeferred = try row.bool("length_deferred")
+        metadata = try row.optionalText("metadata")
+        concatenation = try row.optionalText("concatenation")
+        pendingFrom = try row.optionalInt64("pending_from")
+        deletedAt = try row.optionalTimestamp("deleted_at")
     }
 
     /// Reads one upload of an account; nil where there is none. Another account's upload is none.

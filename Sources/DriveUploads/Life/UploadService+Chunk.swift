@@ -62,7 +62,7 @@ extension UploadService {
         }
         let writer = ChunkWriter(
             file: session.file, io: io, start: offset,
-            digests: ChunkDigests(wholeFile: frontier, chunk: body.mayExpectSHA256 ? SHA256Stream() : nil))
+            digests: ChunkDigests(wholeFile: frontier, body: body.likelyDigests))
         var transfer = BodyTransfer(
             body: body, writer: writer, pieces: pieces,
             hooks: .init(
@@ -73,11 +73,7 @@ extension UploadService {
         guard written == size else { throw Self.wrongSize(written, expected: size, index: claim.index) }
         let expected = try transfer.body.expectedDigests()
         var digests = transfer.writer.digests
-        if digests.chunk == nil, expected.contains(where: { if case .sha256 = $0 { true } else { false } }) {
-            digests.chunk = try await RangeHasher.hash(
-                session.file, range: offset..<offset + size, continuing: FileDigest(), io: io
-            ) { _, _ in true }?.sha256
-        }
+        try await complete(&digests, for: expected, of: session.file, range: offset..<offset + size)
         try Self.check(expected, against: digests, index: claim.index)
         return (digests, epoch)
     }
@@ -89,14 +85,19 @@ extension UploadService {
             details: ["chunkIndex": .integer(Int64(claim.index))])
     }
 
+    /// Computes what was promised after the bytes, or of an algorithm nobody foresaw, from the written bytes: they are
+    /// still in the page cache, mostly.
+    func complete(
+        _ digests: inout ChunkDigests, for expected: [ExpectedDigest], of file: OpenFile, range: Range<Int64>
+    ) async throws {
+        for digest in expected where digests.value(of: digest.algorithm) == nil {
+            digests.body.append(try await RangeHasher.digest(file, range: range, with: digest.algorithm, io: io))
+        }
+    }
+
     static func check(_ expected: [ExpectedDigest], against digests: ChunkDigests, index: Int?) throws(DriveError) {
         for digest in expected {
-            let matches =
-                switch digest {
-                case .crc32c(let value): value == digests.crc32c
-                case .sha256(let value): digests.chunk.map { $0.digest() == value } ?? true
-                }
-            guard matches else {
+            guard digests.value(of: digest.algorithm) == digest.value else {
                 let what = index.map { "Chunk \($0)" } ?? "The file"
                 throw DriveError(
                     .chunkDigestMismatch, "\(what) does not match the digest sent with it; nothing of it is kept. Send it again.",
@@ -131,12 +132,7 @@ extension UploadService {
                     .text(record.taskId), .integer(known == 0 ? size : 0), .integer(hash.byteCount), .blob(hash.savedState()),
                     .timestamp(now), .int(known == 0 ? 1 : 0),
                 ])
-            let task = try sql.first("SELECT status, sent_progress, sent_at FROM tasks WHERE task_id = $1", [.text(record.taskId)])
-            guard let row, let task, try task.text("status") == TaskStatus.inProgress.rawValue else {
-                let status = try task.flatMap { TaskStatus(rawValue: try $0.text("status")) }
-                guard let status else { throw Self.notFound(record.taskId) }
-                throw UploadSession.closedError(status, taskId: record.taskId)
-            }
+            guard let row else { throw try ProgressNote.ended(record, in: sql) }
             if known == 0 {
                 try sql.execute(
                     "INSERT INTO upload_chunks (session_id, chunk_index, chunk_size, checksum, uploaded_at) VALUES ($1, $2, $3, $4, $5)",
@@ -144,19 +140,7 @@ extension UploadService {
             }
             let chunks = try row.int("chunks_uploaded")
             let progress = UploadRecord.progress(bytes: try row.int64("bytes_uploaded"), of: record.plan.fileSize, status: .inProgress)
-            var throttle = ProgressThrottle(
-                sentProgress: try task.double("sent_progress"), sentAt: try task.optionalTimestamp("sent_at") ?? record.createdAt)
-            let send = throttle.shouldSend(progress, now: now)
-            try sql.execute(
-                "UPDATE tasks SET progress = $2, last_activity = $3, updated_at = $3, sent_progress = $4, sent_at = $5 WHERE task_id = $1",
-                [
-                    .text(record.taskId), .double(progress), .timestamp(now), .double(throttle.sentProgress), .timestamp(throttle.sentAt),
-                ])
-            if send {
-                try EventOutbox.append(
-                    UploadEvents.progress(record, progress: progress, chunks: chunks, now: now), account: record.accountId, now: now,
-                    in: sql)
-            }
+            try ProgressNote.write(progress, chunks: chunks, of: record, now: now, in: sql)
             return (chunks, progress)
         }
         return ChunkReply(

@@ -77,7 +77,8 @@ extension UploadService {
         let digest = session.withState { $0.frontier }
         let hash = digest.hexDigest()
         if let expected = session.record.hash, expected != hash { throw try await mismatch(session, expected: expected, actual: hash) }
-        let file = try await publish(session, digest: digest, by: caller)
+        let staged = StagedFile(record: session.record, file: session.file, pool: session.pool, digest: digest, flush: session.flush)
+        let file = try await publish(staged, by: caller)
         succeeded = true
         session.withState { $0.closedAs = .completed }
         forget(session.record.taskId, account: session.record.accountId)
@@ -155,16 +156,16 @@ extension UploadService {
 
     /// Flush, rename, flush the folder, commit. Where the account or another has the same bytes in the pool already,
     /// the blob gets one more reference and the staging file goes.
-    private func publish(_ session: UploadSession, digest: FileDigest, by caller: Caller) async throws -> CloudFile {
-        let record = session.record
+    func publish(_ staged: StagedFile, by caller: Caller) async throws -> CloudFile {
+        let (record, digest, pool) = (staged.record, staged.digest, staged.pool)
         let hash = digest.hexDigest()
         let publication = Publication(
             fileId: surroundings.newIdentifier(), taskId: record.taskId, accountId: record.accountId, name: record.fileName,
-            size: record.plan.fileSize, contentType: record.contentType, hash: hash, crc32c: digest.crc32c,
+            size: digest.byteCount, contentType: record.contentType, hash: hash, crc32c: digest.crc32c,
             pool: try await pools.open(record.poolId).pool, expiredAt: record.expiredAt, reservedBytes: record.reservedBytes,
             preallocated: true,
             legacyEvents: record.legacyEvents, now: surroundings.now())
-        let path = try await staging { try await session.pool.newBlobPath() }
+        let path = try await staging { try await pool.newBlobPath() }
         let surroundings = surroundings
         // The intent commits while the data is flushed.
         async let shared: CloudFile? = database.write { sql in
@@ -173,11 +174,11 @@ extension UploadService {
             return nil
         }
         do {
-            try await flush(session)
+            try await flush(staged)
         } catch {
             // Somebody's same bytes were in the pool already: then these were not needed.
             if let file = try? await shared {
-                await removeStaging(of: record, in: session.pool)
+                await removeStaging(of: record, in: pool)
                 return file
             }
             // The kernel may have dropped the pages: these bytes are not trusted any more, and no second flush is tried.
@@ -187,26 +188,26 @@ extension UploadService {
             throw error
         }
         if let file = try await shared {
-            if let damaged = try await damagedBlob(hash, size: file.size, pool: record.poolId, store: session.pool) {
+            if let damaged = try await damagedBlob(hash, size: file.size, pool: record.poolId, store: pool) {
                 try await database.write { sql in
                     try BlobIntent.note(path, pool: record.poolId, task: record.taskId, now: publication.now, in: sql)
                 }
-                try await staging { try await session.pool.publish(staging: record.stagingName, as: path) }
+                try await staging { try await pool.publish(staging: record.stagingName, as: path) }
                 try await replace(damaged, by: path, hash: hash, pool: record.poolId)
             } else {
-                await removeStaging(of: record, in: session.pool)
+                await removeStaging(of: record, in: pool)
             }
             return file
         }
         do {
-            try await rename(record, to: path, in: session.pool)
+            try await rename(record, to: path, in: pool)
             let (file, surplus) = try await database.write { sql in
                 try publication.commit(path: path, by: caller, surroundings: surroundings, in: sql)
             }
-            if surplus { await settleSurplus(path, hash: hash, size: file.size, pool: record.poolId, store: session.pool) }
+            if surplus { await settleSurplus(path, hash: hash, size: file.size, pool: record.poolId, store: pool) }
             return file
         } catch {
-            return try await settleFailedPublication(of: record, at: path, in: session.pool, after: error)
+            return try await settleFailedPublication(of: record, at: path, in: pool, after: error)
         }
     }
 
@@ -255,15 +256,11 @@ extension UploadService {
     }
 
     /// Flushes the staged bytes, once: after a failure nothing is tried with them again.
-    private func flush(_ session: UploadSession) async throws {
-        guard !session.withState({ $0.flushFailed }) else {
-            throw DriveError(.storageFailed, "The disk failed while the file was flushed; upload it again.")
-        }
+    private func flush(_ staged: StagedFile) async throws {
         do {
-            try await io.run { try session.file.sync() }
+            try await staged.flush.run(staged.file, io: io)
         } catch {
-            session.withState { $0.flushFailed = true }
-            logger.error("flushing an upload failed", metadata: ["task": "\(session.record.taskId)", "error": "\(error)"])
+            logger.error("flushing an upload failed", metadata: ["task": "\(staged.record.taskId)", "error": "\(error)"])
             throw (error as? StorageError)?.asDriveError ?? error
         }
     }

@@ -139,7 +139,7 @@ extension UploadService {
         _ draft: UploadDraft, body: Body, limit: Int64, expectedHash: String?, store: LocalPool, by caller: Caller
     ) async throws -> Received {
         let file = try await store.createStaging(draft.taskId, size: 0, keepSize: true)
-        let start = ChunkWriter(file: file, io: io, start: 0, digests: ChunkDigests(wholeFile: FileDigest(), chunk: nil))
+        let start = ChunkWriter(file: file, io: io, start: 0, digests: ChunkDigests(wholeFile: FileDigest(), body: body.likelyDigests))
         var transfer = BodyTransfer(body: body, writer: start, pieces: pieces)
         try await transfer.run(limit: limit) { _ in Self.tooLarge(limit) }
         let writer = transfer.writer
@@ -151,8 +151,9 @@ extension UploadService {
         }
         let whole = writer.digests.wholeFile ?? FileDigest()
         var digests = writer.digests
-        digests.chunk = whole.sha256
-        try Self.check(try transfer.body.expectedDigests(), against: digests, index: nil)
+        let expected = try transfer.body.expectedDigests()
+        try await complete(&digests, for: expected, of: file, range: 0..<size)
+        try Self.check(expected, against: digests, index: nil)
         let hash = whole.hexDigest()
         if let expectedHash, expectedHash != hash {
             throw DriveError(

@@ -89,7 +89,7 @@ extension UploadService {
 
     public func progress(_ taskId: String, account: UUID) async throws -> UploadProgress {
         let record = try await find(taskId, account: account)
-        let verified = open(taskId, account)?.withState { $0.verifiedBytes } ?? record.hashedBytes
+        let verified = open(taskId, account)?.verifiedBytes ?? record.hashedBytes
         return UploadProgress(
             taskId: taskId, status: record.status, progress: record.progress, chunksUploaded: record.chunksUploaded,
             chunksTotal: record.plan.count, bytesUploaded: record.bytesUploaded, bytesTotal: record.plan.fileSize,
@@ -108,7 +108,7 @@ extension UploadService {
 
     public func details(_ taskId: String, account: UUID) async throws -> UploadDetails {
         let record = try await find(taskId, account: account)
-        let speed = open(taskId, account)?.withState { $0.speed.bytesPerSecond(at: .now) } ?? 0
+        let speed = open(taskId, account)?.speed ?? 0
         let remaining = Double(record.plan.fileSize - record.bytesUploaded)
         let bundleId = record.bundleId
         let bundle = try await database.read { sql in
@@ -168,7 +168,7 @@ extension UploadService {
         }
     }
 
-    private func open(_ taskId: String, _ account: UUID) -> UploadSession? {
+    private func open(_ taskId: String, _ account: UUID) -> (any OpenUpload)? {
         sessions.withLock { sessions in
             if case .open(let session) = sessions[SessionKey(taskId: taskId, account: account)] { return session }
             return nil

@@ -20,6 +20,8 @@ public final class UploadService: Sendable {
     let bootId: String
     let pieces: PiecePool
     let sessions = Mutex<[SessionKey: SessionEntry]>([:])
+    /// Concatenations that are being put together now, by the final upload's id.
+    let assemblies = Mutex<[String: Task<Void, Never>]>([:])
 
     /// The account is part of the key, so that nobody's look-up stands in another's way.
     struct SessionKey: Hashable {
@@ -28,8 +30,8 @@ public final class UploadService: Sendable {
     }
 
     enum SessionEntry {
-        case loading(Task<UploadSession, any Error>)
-        case open(UploadSession)
+        case loading(Task<any OpenUpload, any Error>)
+        case open(any OpenUpload)
     }
 
     public init(
@@ -56,12 +58,17 @@ public final class UploadService: Sendable {
     func withSession<Result>(
         _ taskId: String, account: UUID, _ body: (UploadSession) async throws -> Result
     ) async throws -> Result {
-        let session = try await session(taskId, account: account)
-        defer { session.withState { $0.users -= 1 } }
+        let open = try await session(taskId, account: account)
+        defer { open.endUse() }
+        guard let session = open as? UploadSession else {
+            throw DriveError(
+                .taskClosed, "The bytes of this upload come as one stream, through the protocol that began it: it takes no chunks.",
+                details: ["taskId": .string(taskId), "rule": "face"])
+        }
         return try await body(session)
     }
 
-    private func session(_ taskId: String, account: UUID) async throws -> UploadSession {
+    func session(_ taskId: String, account: UUID) async throws -> any OpenUpload {
         let key = SessionKey(taskId: taskId, account: account)
         while true {
             let entry: SessionEntry = sessions.withLock { sessions in
@@ -73,7 +80,7 @@ public final class UploadService: Sendable {
                 sessions[key] = entry
                 return entry
             }
-            let task: Task<UploadSession, any Error>
+            let task: Task<any OpenUpload, any Error>
             switch entry {
             case .open(let session): return session
             case .loading(let loading): task = loading
@@ -94,7 +101,7 @@ public final class UploadService: Sendable {
 
     /// False where another waiter of the same load used the upload meanwhile and it was evicted or ended: whoever comes
     /// next would open it a second time.
-    private func beginUse(of session: UploadSession, loadedBy task: Task<UploadSession, any Error>, key: SessionKey) -> Bool {
+    private func beginUse(of session: any OpenUpload, loadedBy task: Task<any OpenUpload, any Error>, key: SessionKey) -> Bool {
         sessions.withLock { sessions in
             switch sessions[key] {
             case .loading(let current) where current == task: sessions[key] = .open(session)
@@ -110,8 +117,8 @@ public final class UploadService: Sendable {
         DriveError(.taskNotFound, "There is no upload with this id.", details: ["taskId": .string(taskId)])
     }
 
-    func keep(_ session: UploadSession) {
-        let key = SessionKey(taskId: session.record.taskId, account: session.record.accountId)
+    func keep(_ session: any OpenUpload) {
+        let key = SessionKey(taskId: session.taskId, account: session.accountId)
         sessions.withLock { $0[key] = .open(session) }
         evictBeyondLimit()
     }
@@ -127,7 +134,7 @@ public final class UploadService: Sendable {
             guard sessions.count > settings.maximumOpenSessions else { return }
             let idle = sessions.compactMap { key, entry -> (SessionKey, ContinuousClock.Instant)? in
                 guard case .open(let session) = entry, session.isIdle else { return nil }
-                return (key, session.withState { $0.lastUse })
+                return (key, session.lastUse)
             }
             // Some more than needed, so that the next ones do not look again.
             let excess = sessions.count - settings.maximumOpenSessions * 7 / 8
@@ -137,13 +144,14 @@ public final class UploadService: Sendable {
 
     /// Opens an upload from its rows. After another boot, or where the file is gone, only chunks whose bytes match
     /// their checksum are kept.
-    private func load(_ taskId: String, account: UUID) async throws -> UploadSession {
+    private func load(_ taskId: String, account: UUID) async throws -> any OpenUpload {
         let (record, chunks) = try await database.read { sql -> (UploadRecord, [StoredChunk]) in
             guard let record = try UploadRecord.find(taskId, account: account, in: sql) else { throw Self.notFound(taskId) }
             let rows = try sql.query(
                 "SELECT chunk_index, checksum FROM upload_chunks WHERE session_id = $1 ORDER BY chunk_index", [.uuid(record.id)])
             return (record, try rows.map { StoredChunk(index: try $0.int("chunk_index"), checksum: try $0.text("checksum")) })
         }
+        if UploadFace.isStream(record.face) { return try await loadStream(record) }
         guard !record.status.isTerminal, record.face != UploadFace.direct else {
             throw UploadSession.closedError(record.status.isTerminal ? record.status : .failed, taskId: taskId)
         }
@@ -279,4 +287,9 @@ public final class UploadService: Sendable {
 public enum UploadFace {
     public static let chunks = "drive"
     public static let direct = "direct"
+    public static let tus = "tus"
+    public static let resumable = "resumable"
+
+    /// Whether the bytes come as one stream.
+    static func isStream(_ face: String) -> Bool { face == tus || face == resumable }
 }

@@ -6,7 +6,7 @@ import Foundation
 import Synchronization
 
 /// An upload that is open in this process: its file, its ledger, and how far its hash has come.
-final class UploadSession: Sendable {
+final class UploadSession: OpenUpload {
     typealias Ledger = ChunkLedger<ContinuousClock.Instant>
 
     struct State {
@@ -29,8 +29,6 @@ final class UploadSession: Sendable {
         var users = 0
         /// Why nothing is taken any more.
         var closedAs: TaskStatus?
-        /// A flush of the file failed: its pages may be gone, and no later flush proves anything.
-        var flushFailed = false
         /// Counts chunks given up: a hash that was begun before is over bytes that are not all kept.
         var epoch: UInt64 = 0
 
@@ -46,6 +44,7 @@ final class UploadSession: Sendable {
     let file: OpenFile
     let pool: LocalPool
     let io: IOPool
+    let flush = FlushOnce()
     private let state: Mutex<State>
 
     init(record: UploadRecord, file: OpenFile, pool: LocalPool, io: IOPool, received: [Int], frontier: FileDigest, stallTime: Duration) {
@@ -64,6 +63,16 @@ final class UploadSession: Sendable {
     }
 
     // MARK: Use
+
+    var taskId: String { record.taskId }
+    var accountId: UUID { record.accountId }
+    var lastUse: ContinuousClock.Instant { withState { $0.lastUse } }
+    var speed: Double { withState { $0.speed.bytesPerSecond(at: .now) } }
+    var verifiedBytes: Int64 { withState { $0.verifiedBytes } }
+
+    func endUse() {
+        withState { $0.users -= 1 }
+    }
 
     func beginUse() {
         withState { state in

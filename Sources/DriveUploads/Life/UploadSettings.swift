@@ -20,6 +20,11 @@ public struct UploadSettings: Sendable {
     public var stallTime: Duration = .seconds(3)
     /// How long a second sender of a chunk waits for the first.
     public var claimPatience: Duration = .seconds(30)
+    /// How long a request of a stream upload waits for the one it ended to let go.
+    public var takeoverPatience: Duration = .seconds(10)
+    /// After so many bytes, or so long, the place a stream has come to is noted while its body still comes.
+    public var checkpointBytes: Int64 = 64 << 20
+    public var checkpointInterval: Duration = .seconds(2)
     /// How long complete waits for verification before it answers `202`.
     public var verificationPatience: Duration = .seconds(5)
     public var blobGracePeriod: Duration = .seconds(3600)

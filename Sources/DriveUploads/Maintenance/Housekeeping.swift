@@ -57,6 +57,7 @@ public final class Housekeeping: Sendable {
         try await reclaimUnpublished()
         report.settledIntents = try await settleIntents()
         report.removedStaging = try await removeOrphanedStaging()
+        try await uploads.resumeAssemblies()
         return report
     }
 
@@ -69,6 +70,7 @@ public final class Housekeeping: Sendable {
         await step("blob collection") { report.collectedBlobs = try await self.collectBlobs() }
         await step("intents") { report.settledIntents = try await self.settleIntents() }
         await step("orphaned staging") { report.removedStaging = try await self.removeStagingOrphanedTwice() }
+        await step("concatenations") { try await self.uploads.resumeAssemblies() }
         await step("old rows") { report.prunedRows = try await self.pruneRows() }
         report.closedSessions = uploads.closeIdleSessions()
         return report
@@ -94,9 +96,12 @@ public final class Housekeeping: Sendable {
                 try sql.query(
                     """
                     SELECT task_id, account_id FROM upload_tasks
-                    WHERE status = 0 AND (last_activity < $1 OR created_at < $4 OR (expired_at IS NOT NULL AND expired_at < $2))
+                    WHERE status = 0 AND (created_at < $4 OR (expired_at IS NOT NULL AND expired_at < $2) OR (last_activity < $1
+                        AND NOT (concatenation IS NOT NULL AND concatenation = $5 AND NOT length_deferred AND bytes_uploaded = file_size)))
                     ORDER BY last_activity LIMIT $3
-                    """, [.timestamp(cutoff), .timestamp(now), .int(Self.batch), .timestamp(oldest)]
+                    """,
+                    // A part that has all its bytes waits for its siblings.
+                    [.timestamp(cutoff), .timestamp(now), .int(Self.batch), .timestamp(oldest), .text(Concatenation.partial)]
                 ).map { (try $0.text("task_id"), try $0.uuid("account_id")) }
             }
             for (taskId, account) in stale {
@@ -284,6 +289,10 @@ public final class Housekeeping: Sendable {
         pruned += try await repeating(1000) { sql, limit in
             try EventOutbox.prune(before: now - settings.eventRetention, limit: limit, in: sql)
         }
+        pruned += try await uploads.database.write { sql in
+            try sql.execute(
+                "DELETE FROM upload_parts WHERE NOT EXISTS (SELECT 1 FROM upload_tasks u WHERE u.task_id = upload_parts.final_task_id)")
+        }
         // Chunks of ended uploads; driven from the chunks, so that ended uploads without any are not looked at.
         pruned += try await repeating(20) { sql, limit in
             let ended = try sql.query(
@@ -330,7 +339,7 @@ extension UploadService {
         return sessions.withLock { sessions in
             let idle = sessions.filter { entry in
                 guard case .open(let session) = entry.value else { return false }
-                return session.isIdle && session.withState { $0.lastUse } < cutoff
+                return session.isIdle && session.lastUse < cutoff
             }
             for key in idle.keys { sessions[key] = nil }
             return idle.count

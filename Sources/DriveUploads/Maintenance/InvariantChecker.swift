@@ -273,8 +273,9 @@ public struct InvariantChecker: Sendable {
             var findings: [Finding] = []
             let rows = try sql.query(
                 """
-                SELECT u.task_id, u.status AS code, t.status AS word, u.chunks_uploaded,
-                    (SELECT COUNT(*) FROM upload_chunks c WHERE c.session_id = u.id) AS chunks
+                SELECT u.task_id, u.status AS code, t.status AS word, u.chunks_uploaded, u.bytes_uploaded, u.face,
+                    (SELECT COUNT(*) FROM upload_chunks c WHERE c.session_id = u.id) AS chunks,
+                    (SELECT COALESCE(SUM(c.chunk_size), 0) FROM upload_chunks c WHERE c.session_id = u.id) AS bytes
                 FROM upload_tasks u LEFT JOIN tasks t ON t.task_id = u.task_id
                 """)
             for row in rows {
@@ -287,6 +288,14 @@ public struct InvariantChecker: Sendable {
                 if status.uploadStatusCode != code {
                     findings.append(
                         Finding(kind: "task.status", subject: id, message: "status \(code) beside \(status.rawValue)", repaired: false))
+                }
+                if UploadFace.isStream(try row.text("face")) {
+                    let (counted, bytes) = (try row.int64("bytes_uploaded"), try row.int64("bytes"))
+                    if !status.isTerminal, counted != bytes {
+                        findings.append(
+                            Finding(kind: "task.bytes", subject: id, message: "counts \(counted) bytes, its rows \(bytes)", repaired: false))
+                    }
+                    continue
                 }
                 let (counted, chunks) = (try row.int64("chunks_uploaded"), try row.int64("chunks"))
                 if !status.isTerminal, counted != chunks {

@@ -53,9 +53,24 @@ enum QuotaLedger {
         try sql.execute(taking, taken)
     }
 
+    /// Changes what an open upload holds. Throws as `reserve` does where it grows.
+    static func resize(
+        from old: Demand, to new: Demand, for account: UUID, settings: UploadSettings, in sql: any SQLSession
+    ) throws {
+        let more = Demand(charge: new.charge - old.charge, bytes: new.bytes - old.bytes)
+        if more.charge > 0 || more.bytes > 0 {
+            let quota = try limit(of: account, default: settings.defaultQuota, in: sql) ?? unlimited
+            let row = try sql.first("SELECT * FROM account_usage WHERE account_id = $1\(sql.dialect.forUpdate)", [.uuid(account)])
+            if let refusal = try refusal(of: more, usage: row, quota: quota, settings: settings, isNew: false) { throw refusal }
+        }
+        try sql.execute(
+            "UPDATE account_usage SET reserved_bytes = reserved_bytes + $2, open_bytes = open_bytes + $3 WHERE account_id = $1",
+            [.uuid(account), .integer(more.charge), .integer(more.bytes)])
+    }
+
     /// The rule that refuses an upload, where one does.
     private static func refusal(
-        of demand: Demand, usage row: SQLRow?, quota: Int64, settings: UploadSettings
+        of demand: Demand, usage row: SQLRow?, quota: Int64, settings: UploadSettings, isNew: Bool = true
     ) throws -> DriveError? {
         let ceiling = settings.maximumOpenBytesPerAccount ?? unlimited
         let open = try row?.int64("open_bytes") ?? 0
@@ -79,7 +94,7 @@ enum QuotaLedger {
                     "neededBytes": .integer(demand.charge),
                 ])
         }
-        if try row?.int64("open_uploads") ?? 0 >= settings.maximumOpenPerAccount {
+        if isNew, try row?.int64("open_uploads") ?? 0 >= settings.maximumOpenPerAccount {
             return DriveError(
                 .tooManyOpenUploads, "The account has \(settings.maximumOpenPerAccount) open uploads; complete or cancel some.",
                 details: ["rule": "maxOpenPerAccount", "maximum": .integer(settings.maximumOpenPerAccount)], retryAfter: 60)

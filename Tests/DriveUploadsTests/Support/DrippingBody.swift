@@ -7,7 +7,7 @@ struct DrippingBody: ChunkBody {
     /// Opens with the first drop.
     let begun = Gate()
     let flow = Flag()
-    let mayExpectSHA256 = false
+    let likelyDigests: [DigestAlgorithm] = []
     private var rest: ArraySlice<UInt8>
     private let drop: Int
     private let pause: Duration

@@ -9,7 +9,7 @@ extension Instance {
     func openSession(_ upload: Content.Upload) -> UploadSession? {
         let key = UploadService.SessionKey(taskId: upload.taskId, account: upload.owner.accountId)
         return uploads.sessions.withLock { sessions in
-            if case .open(let session) = sessions[key] { session } else { nil }
+            if case .open(let session) = sessions[key] { session as? UploadSession } else { nil }
         }
     }
 

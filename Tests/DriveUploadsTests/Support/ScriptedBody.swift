@@ -14,12 +14,12 @@ struct ScriptedBody: ChunkBody {
 
     private var steps: ArraySlice<Step>
     private let digests: [ExpectedDigest]
-    let mayExpectSHA256: Bool
+    let likelyDigests: [DigestAlgorithm]
 
     init(_ steps: [Step], digests: [ExpectedDigest] = []) {
         self.steps = steps[...]
         self.digests = digests
-        mayExpectSHA256 = digests.contains { if case .sha256 = $0 { true } else { false } }
+        likelyDigests = digests.map(\.algorithm)
     }
 
     /// The bytes in pieces of 10,000.

@@ -71,6 +71,12 @@ struct Site: Sendable {
     var stagingFolder: String { folder + "/pools/default/staging" }
     var staged: [String] { (try? FileManager.default.contentsOfDirectory(atPath: stagingFolder)) ?? [] }
 
+    /// Bytes of a staging file.
+    func size(ofStaged name: String) throws -> Int {
+        let attributes = try FileManager.default.attributesOfItem(atPath: stagingFolder + "/" + name)
+        return (attributes[.size] as? NSNumber)?.intValue ?? -1
+    }
+
     /// Writes over bytes of a file behind the services' back.
     func damage(_ path: String, at offset: UInt64, with bytes: [UInt8] = [0xDE, 0xAD]) throws {
         let handle = try #require(FileHandle(forUpdatingAtPath: path))
@@ -134,6 +140,10 @@ struct Content: Sendable {
         bytes.reserveCapacity(count + 8)
         while bytes.count < count { withUnsafeBytes(of: generator.next()) { bytes.append(contentsOf: $0) } }
         self.bytes = Array(bytes[..<count])
+    }
+
+    init(_ bytes: [UInt8]) {
+        self.bytes = bytes
     }
 
     var hash: String { Self.sha256(bytes).map(Hex.encode) ?? "" }

@@ -58,7 +58,7 @@ struct TransferBench: Sendable {
     func carry<Body: ChunkBody>(
         _ body: Body, from start: Int64 = 0, limit: Int64 = .max, willWrite: @escaping (Int) throws -> Void = { _ in }
     ) async throws -> ChunkWriter {
-        let writer = ChunkWriter(file: file, io: io, start: start, digests: ChunkDigests(wholeFile: nil, chunk: nil))
+        let writer = ChunkWriter(file: file, io: io, start: start, digests: ChunkDigests(wholeFile: nil))
         var transfer = BodyTransfer(
             body: body, writer: writer, pieces: pieces,
             hooks: .init(

@@ -1,0 +1,58 @@
+import DriveModel
+import DriveUploads
+import HTTPTypes
+import Hummingbird
+
+/// A new upload with its first bytes, all of them often (-11, section 4.2). Without a completeness field: an ordinary upload of a file.
+struct ResumableCreation: Sendable {
+    private let call: Call
+    private let reply: ResumableReply
+    private var request: ResumableRequest { reply.request }
+
+    init(_ call: Call) {
+        self.call = call
+        reply = ResumableReply(call)
+    }
+
+    func answer() async throws -> Response {
+        let transfer = try ResumableTransfer(call, reply)
+        var new = try ResumableFile.describe(call, request)
+        let completes = completesUpload
+        let length = isResumable ? try request.length(from: 0, completes: completes) : request.contentLength
+        try reply.limits.check(contentLength: request.contentLength)
+        new.length = length
+        let upload = try await call.services.uploads.createStream(new, by: try call.caller)
+        let announcement = reply.announcement(of: upload)
+        if isResumable { await transfer.interim.announce(announcement) }
+        if !completes, request.isEmpty { return reply.created(upload, announcement: announcement) }
+        let appended: StreamUpload
+        do {
+            appended = try await transfer.append(to: upload.taskId, at: 0, length: length, completes: completes)
+        } catch {
+            throw await reason(error, for: upload, interim: transfer.interim)
+        }
+        switch appended.phase {
+        case .completed(let file?) where !isResumable: return try reply.stored(file, call: call)
+        case .completed(let file): return try reply.completed(file, of: appended, call: call)
+        case .receiving, .assembling: return reply.created(appended, announcement: announcement)
+        }
+    }
+
+    private var isResumable: Bool { request.isComplete != nil }
+
+    private var completesUpload: Bool {
+        guard request.isComplete == false else { return true }
+        return request.version.completesEmptyCreation && request.isEmpty && request.declaredLength == 0
+    }
+
+    /// Why a creation failed. An upload that its client was never told of would wait for bytes that cannot come: it is ended.
+    private func reason(_ error: any Error, for upload: StreamUpload, interim: InterimResponses) async -> any Error {
+        if interim.hasSent { return error }
+        // In a task of its own: the request's is cancelled where its connection broke.
+        await Task { [call] in
+            try? await call.services.uploads.terminateStream(upload.taskId, removingFile: false, by: try call.caller)
+        }.value
+        guard ErrorMapping.driveError(error).code == .bodyInterrupted else { return error }
+        return DriveError(.requestTimeout, "The request body broke off or stood still; nothing of it is kept. Send it again.")
+    }
+}

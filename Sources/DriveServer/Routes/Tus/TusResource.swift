@@ -1,0 +1,64 @@
+import DriveModel
+import DriveUploads
+import HTTPTypes
+import Hummingbird
+
+/// One upload: `HEAD`, `PATCH` and `DELETE` of `/tus/{taskId}`.
+enum TusResource {
+    @Sendable static func head(_ call: Call) async throws -> Response {
+        try TusProtocol.checkVersion(call.request.headers, required: false)
+        let upload = try await call.services.uploads.stream(try call.parameter("taskId"), by: try call.caller)
+        var headers = position(of: upload)
+        if let length = upload.length {
+            headers[TusFields.length] = String(length)
+        } else {
+            headers[TusFields.deferLength] = "1"
+        }
+        headers[TusFields.metadata] = upload.metadata
+        headers[TusFields.concat] = upload.concatenation
+        return Response(status: .ok, headers: headers)
+    }
+
+    @Sendable static func patch(_ call: Call) async throws -> Response {
+        let headers = call.request.headers
+        try TusProtocol.checkVersion(headers)
+        guard TusProtocol.isUploadBytes(headers) else { throw TusProtocol.unsupportedMediaType() }
+        guard let offset = try TusFields.number(TusFields.offset, in: headers) else {
+            throw TusFields.malformed(TusFields.offset, "A PATCH needs Upload-Offset.")
+        }
+        // Told with the first PATCH that knows it, where the creation deferred it; a client may repeat it.
+        let length = try TusFields.number(TusFields.length, in: headers)
+        let checksum = try TusChecksum(headers)
+        try TusProtocol.checkLength(length, maximum: call.services.configuration.uploads.maxFileSize)
+        let upload = try await call.services.uploads.append(
+            checksum.body(of: call.request), to: try call.parameter("taskId"),
+            StreamAppend(offset: offset, contentLength: TusProtocol.bodyLength(headers), length: length, ending: .whenWhole),
+            by: try call.caller)
+        return Response(status: .noContent, headers: position(of: upload))
+    }
+
+    @Sendable static func delete(_ call: Call) async throws -> Response {
+        try TusProtocol.checkVersion(call.request.headers)
+        try await call.services.uploads.terminateStream(
+            try call.parameter("taskId"), removingFile: !isUploadSession(call.identity), by: try call.caller)
+        return Response(status: .noContent)
+    }
+
+    /// How far an upload is, and until when it waits for more.
+    static func position(of upload: StreamUpload) -> HTTPFields {
+        var headers = HTTPFields()
+        switch upload.phase {
+        case .receiving, .completed: headers[TusFields.offset] = String(upload.offset)
+        // A final upload has no offset before it is put together.
+        case .assembling: break
+        }
+        headers[TusFields.expires] = upload.expiresAt.map { "\(HTTPDate(secondsSince1970: $0.seconds))" }
+        return headers
+    }
+
+    /// A session's token is good for sending the bytes; the file they became is the account's.
+    private static func isUploadSession(_ identity: Identity?) -> Bool {
+        if case .uploadSession? = identity?.kind { return true }
+        return false
+    }
+}

@@ -1,0 +1,19 @@
+import DriveModel
+import Foundation
+
+/// An upload that is open in this process, however its bytes come.
+protocol OpenUpload: AnyObject, Sendable {
+    var taskId: String { get }
+    var accountId: UUID { get }
+    /// Whether nobody works with it, so that it may be closed and opened again from its rows.
+    var isIdle: Bool { get }
+    var lastUse: ContinuousClock.Instant { get }
+    func beginUse()
+    func endUse()
+    /// Bytes per second over the last ten seconds.
+    var speed: Double { get }
+    /// Bytes the whole file's hash has reached.
+    var verifiedBytes: Int64 { get }
+    /// Takes no more bytes, and returns when no write is under way.
+    func close(as status: TaskStatus) async
+}

@@ -1,0 +1,278 @@
+import DriveCrypto
+import DriveDatabase
+import DriveEvents
+import DriveModel
+import DriveStorage
+import Foundation
+import Logging
+
+extension UploadService {
+    /// Adds a body to an upload. Whatever ends the body early, what came is kept, unless a digest was promised.
+    ///
+    /// Throws besides those of `stream`: `OFFSET_MISMATCH`, `LENGTH_MISMATCH`, `LENGTH_EXCEEDED`, `UPLOAD_COMPLETED`,
+    /// `UPLOAD_TAKEN_OVER`, `BODY_INTERRUPTED`, `CHECKSUM_MISMATCH`, `HASH_MISMATCH`, `PAYLOAD_TOO_LARGE` (the limit of
+    /// one request).
+    public func append<Body: StreamBody>(
+        _ body: Body, to taskId: String, _ append: StreamAppend, by caller: Caller
+    ) async throws -> StreamUpload {
+        let record = try await streamRecord(taskId, account: caller.accountId)
+        if record.status == .completed || Concatenation.isFinal(record) { return try await appendToEnded(record, append, body) }
+        if let limit = append.limit, let length = append.contentLength, length > limit { throw Self.overLimit(limit) }
+        return try await withStream(taskId, account: caller.accountId) { session in
+            let writer = try await session.beginWriting(
+                at: append.offset, interrupt: body.interrupt, patience: settings.takeoverPatience)
+            let outcome = await self.carry(body, append, as: writer, in: session, by: caller)
+            return try await self.conclude(outcome, append, in: session, by: caller)
+        }
+    }
+
+    /// An upload that is complete takes an empty body at its end, as a client sends it that missed the answer.
+    private func appendToEnded<Body: StreamBody>(
+        _ record: UploadRecord, _ append: StreamAppend, _ body: Body
+    ) async throws -> StreamUpload {
+        guard record.status == .completed, !Concatenation.isFinal(record) else { throw record.refusal(as: .completed) }
+        if append.offset == record.plan.fileSize, try await isEmpty(body, append) {
+            return try await stream(record.taskId, by: .system(for: record.accountId))
+        }
+        if append.offset != record.plan.fileSize, record.face == UploadFace.tus {
+            throw StreamSession.mismatch(append.offset, kept: record.plan.fileSize)
+        }
+        throw record.refusal(as: .completed)
+    }
+
+    /// A body of no told length is empty where its end is the first thing that comes.
+    private func isEmpty<Body: StreamBody>(_ body: Body, _ append: StreamAppend) async throws -> Bool {
+        if let length = append.contentLength { return length == 0 }
+        var body = body
+        return try await body.next() == nil
+    }
+
+    /// What one body brought: the digest of all kept bytes, and why the body ended where it did not end well.
+    private struct Outcome: Sendable {
+        var kept: FileDigest
+        var failure: (any Error)?
+    }
+
+    private func carry<Body: StreamBody>(
+        _ body: Body, _ append: StreamAppend, as writer: StreamWriter, in session: StreamSession, by caller: Caller
+    ) async -> Outcome {
+        let before = session.withState { $0.digest }
+        let outcome: Outcome
+        do {
+            let limit = try await prepare(append, in: session, by: caller)
+            if body.isProvisional { try await mark(pendingFrom: append.offset, of: session) }
+            outcome = await transfer(body, append, limit: limit, from: before, in: session, by: caller)
+        } catch {
+            outcome = Outcome(kept: before, failure: error)
+        }
+        return await settle(outcome, append, before: before, isProvisional: body.isProvisional, writer: writer, in: session)
+    }
+
+    /// Settles the upload's length as far as the request tells it, and makes room. Returns how many bytes the body may have.
+    private func prepare(_ append: StreamAppend, in session: StreamSession, by caller: Caller) async throws -> Int64 {
+        var declared = append.length
+        // Where the body would end; no sum of numbers that clients send may overflow.
+        let bodyEnd = append.contentLength.map { $0 > Int64.max - append.offset ? Int64.max : append.offset + $0 }
+        if append.ending == .atEnd, let bodyEnd {
+            if let declared, declared != bodyEnd { throw Self.lengthMismatch(declared, known: bodyEnd) }
+            declared = bodyEnd
+        }
+        if let declared { try await declare(declared, in: session, by: caller) }
+        let length = session.withState { $0.ledger.length }
+        let end = length ?? settings.maximumFileSize
+        if let bodyEnd, bodyEnd > end {
+            if length == nil { try checkLength(bodyEnd) }
+            throw Self.exceeded(length: end)
+        }
+        if length == nil, let bodyEnd { try await reserve(bodyEnd, in: session) }
+        return min(end - append.offset, append.limit ?? .max)
+    }
+
+    private func transfer<Body: StreamBody>(
+        _ body: Body, _ append: StreamAppend, limit: Int64, from before: FileDigest, in session: StreamSession, by caller: Caller
+    ) async -> Outcome {
+        let writer = ChunkWriter(
+            file: session.file, io: io, start: append.offset, digests: ChunkDigests(wholeFile: before, body: body.likelyDigests))
+        let isProvisional = body.isProvisional
+        let interval = settings.checkpointInterval
+        var noted = (bytes: before.byteCount, at: ContinuousClock.now)
+        var reached = before.byteCount
+        var transfer = BodyTransfer(
+            body: body, writer: writer, pieces: pieces,
+            hooks: .init(
+                advance: { end, written in
+                    try await self.reserve(end, in: session)
+                    guard let digest = written.wholeFile else { return }
+                    let count = digest.byteCount - reached
+                    reached = digest.byteCount
+                    let now = ContinuousClock.now
+                    if count > 0 { session.withState { $0.speed.add(count, at: now) } }
+                    guard !isProvisional, digest.byteCount > noted.bytes else { return }
+                    guard digest.byteCount - noted.bytes >= self.settings.checkpointBytes || now - noted.at >= interval else { return }
+                    noted = (digest.byteCount, now)
+                    if await self.checkpoint(digest, of: session) { await append.progress?(digest.byteCount) }
+                },
+                keepsWhatCame: !isProvisional))
+        var failure: (any Error)?
+        do {
+            try await transfer.run(limit: limit) { _ in
+                append.limit == limit ? Self.overLimit(limit) : Self.exceeded(length: append.offset + limit)
+            }
+            if let count = append.contentLength, transfer.writer.written != count { throw Self.interrupted(before) }
+            try await verify(transfer.body, transfer.writer.digests, from: append.offset, in: session)
+        } catch {
+            failure = error
+        }
+        let kept = transfer.writer.digests.wholeFile ?? before
+        session.withState { $0.speed.add(kept.byteCount - reached, at: .now) }
+        return Outcome(kept: kept, failure: failure)
+    }
+
+    private func verify<Body: StreamBody>(
+        _ body: Body, _ digests: ChunkDigests, from offset: Int64, in session: StreamSession
+    ) async throws {
+        let expected = try body.expectedDigests()
+        guard !expected.isEmpty else { return }
+        var digests = digests
+        let end = digests.wholeFile?.byteCount ?? offset
+        try await complete(&digests, for: expected, of: session.file, range: offset..<end)
+        for digest in expected where digests.value(of: digest.algorithm) != digest.value {
+            throw DriveError(
+                .checksumMismatch, "The bytes do not match the \(digest.algorithm.rawValue) sent with them; none of them is kept.",
+                details: ["algorithm": .string(digest.algorithm.rawValue), "offset": .integer(offset)])
+        }
+    }
+
+    /// Keeps what counts, drops what does not, notes the place in the rows, and lets the next writer in.
+    private func settle(
+        _ outcome: Outcome, _ append: StreamAppend, before: FileDigest, isProvisional: Bool, writer: StreamWriter,
+        in session: StreamSession
+    ) async -> Outcome {
+        var outcome = outcome
+        if outcome.failure != nil {
+            if isProvisional { outcome.kept = before }
+            do {
+                // Behind the kept bytes may lie others: refused ones, or half a write.
+                let end = outcome.kept.byteCount
+                try await io.run { if try session.file.size() > end { try session.file.truncate(to: end) } }
+            } catch {
+                logger.error("a staged file cannot be cut off", metadata: ["task": "\(session.taskId)", "error": "\(error)"])
+            }
+        }
+        let isWhole = session.withState { $0.ledger.length == outcome.kept.byteCount }
+        let isPart = session.withState { Concatenation.isPartial($0.record) }
+        // What is published right now needs no note of how far it came.
+        let isAboutToComplete = isWhole && !isPart && append.ending != .never && outcome.failure == nil
+        if !isAboutToComplete || isProvisional {
+            await checkpoint(outcome.kept, of: session, clearing: isProvisional)
+        }
+        let isTakenOver = writer.isTakenOver
+        session.finish(writer, keeping: outcome.kept)
+        if let failure = outcome.failure { outcome.failure = meaning(of: failure, isTakenOver: isTakenOver, kept: outcome.kept, session) }
+        if isWhole, isPart { wakeAssembly(ofPart: session.taskId, account: session.accountId) }
+        return outcome
+    }
+
+    /// What the client is told of a body that ended early.
+    private func meaning(of error: any Error, isTakenOver: Bool, kept: FileDigest, _ session: StreamSession) -> any Error {
+        if session.withState({ $0.closedAs }) != nil { return session.closedError() }
+        if isTakenOver, !(error is StorageError) {
+            return DriveError(
+                .uploadTakenOver, "Another request for this upload came; what this one brought is kept.",
+                details: ["taskId": .string(session.taskId)])
+        }
+        if let error = error as? StorageError {
+            logger.error("an upload cannot be written", metadata: ["task": "\(session.taskId)", "error": "\(error)"])
+            return error.asDriveError
+        }
+        if error is DriveError || error is DatabaseError { return error }
+        return Self.interrupted(kept)
+    }
+
+    /// After the body: completes the upload where the request means it.
+    private func conclude(
+        _ outcome: Outcome, _ append: StreamAppend, in session: StreamSession, by caller: Caller
+    ) async throws -> StreamUpload {
+        if let failure = outcome.failure { throw failure }
+        if append.ending == .atEnd { try await declare(outcome.kept.byteCount, in: session, by: caller) }
+        let mayComplete = session.withState { state in
+            append.ending != .never && state.ledger.isWhole && !Concatenation.isPartial(state.record)
+        }
+        guard mayComplete else { return status(of: session) }
+        return completed(session.record, try await complete(session, by: caller))
+    }
+
+    /// Completes a whole upload, once for all who ask; it goes on where a caller's connection breaks.
+    func complete(_ session: StreamSession, by caller: Caller) async throws -> CloudFile {
+        let completion = session.withState { state -> Task<CloudFile, any Error> in
+            if let running = state.completion { return running }
+            let task = Task {
+                defer { session.withState { $0.completion = nil } }
+                return try await self.publishWhole(session, by: caller)
+            }
+            state.completion = task
+            return task
+        }
+        return try await completion.value
+    }
+
+    private func publishWhole(_ session: StreamSession, by caller: Caller) async throws -> CloudFile {
+        switch session.withState({ $0.ledger.beginCompleting() }) {
+        case .closed: throw session.closedError()
+        case .incomplete(let offset, let length):
+            throw DriveError(
+                .uploadIncomplete, "\(offset) of \(length.map(String.init) ?? "an unknown number of") bytes are here.",
+                details: ["taskId": .string(session.taskId), "offset": .integer(offset)])
+        case .proceed: break
+        }
+        var succeeded = false
+        defer { session.withState { [succeeded] in $0.ledger.endCompleting(succeeded: succeeded) } }
+        let (record, digest) = session.withState { ($0.record, $0.digest) }
+        let hash = digest.hexDigest()
+        if let expected = record.hash, expected != hash {
+            // Nothing can mend it: the same bytes would come again.
+            try await end(
+                session.taskId, as: .failed, message: "Its bytes do not have the announced SHA-256.", code: "HASH_MISMATCH", by: caller)
+            throw DriveError(
+                .hashMismatch, "The received bytes do not have the announced SHA-256; nothing was published. Upload the file again.",
+                details: ["taskId": .string(session.taskId), "expectedHash": .string(expected), "actualHash": .string(hash)])
+        }
+        do {
+            // Room beyond the bytes goes back to the disk.
+            try await staging { try await io.run { try session.file.truncate(to: digest.byteCount) } }
+            let file = try await publish(
+                StagedFile(record: record, file: session.file, pool: session.pool, digest: digest, flush: session.flush), by: caller)
+            succeeded = true
+            session.withState { $0.closedAs = .completed }
+            forget(session.taskId, account: session.accountId)
+            return file
+        } catch {
+            await checkpoint(digest, of: session)
+            throw error
+        }
+    }
+
+    // MARK: Refusals
+
+    static func exceeded(length: Int64) -> DriveError {
+        DriveError(
+            .lengthExceeded, "The upload has \(length) bytes; this body has more.", details: ["length": .integer(length)])
+    }
+
+    static func lengthMismatch(_ length: Int64, known: Int64) -> DriveError {
+        DriveError(
+            .lengthMismatch, "The request says that the upload has \(length) bytes; it has \(known).",
+            details: ["length": .integer(known), "providedLength": .integer(length)])
+    }
+
+    private static func overLimit(_ limit: Int64) -> DriveError {
+        DriveError(
+            .payloadTooLarge, "One request brings at most \(limit) bytes; send the rest with further ones.", details: ["limit": .integer(limit)])
+    }
+
+    private static func interrupted(_ kept: FileDigest) -> DriveError {
+        DriveError(
+            .bodyInterrupted, "The body broke off or stood still; \(kept.byteCount) bytes are kept. Ask for the offset and go on.",
+            details: ["offset": .integer(kept.byteCount)], retryAfter: 1)
+    }
+}

@@ -1,0 +1,334 @@
+import DriveCrypto
+import DriveDatabase
+import DriveEvents
+import DriveModel
+import DriveStorage
+import Foundation
+import Logging
+import Synchronization
+
+// Concatenation (tus 1.0.0): a final upload is made of parts. The request writes rows alone; the bytes are put together
+// afterwards, step by step, each step noted, so that it goes on after a restart. Until the file stands nothing says it does.
+extension UploadService {
+    /// Parts of one final upload, at most.
+    public static let maximumParts = 10_000
+
+    /// Makes a final upload of parts, in the order given; the same parts (and metadata) again give the same upload.
+    /// Putting them together goes on after the answer, and after a restart.
+    ///
+    /// - Parameter text: the concatenation as it came, given back as it is.
+    /// Throws `INVALID_CONCATENATION`, `TASK_NOT_FOUND`, and what `createStream` throws.
+    public func concatenate(_ parts: [String], text: String, as request: NewStream, by caller: Caller) async throws -> StreamUpload {
+        guard !parts.isEmpty, parts.count <= Self.maximumParts else {
+            throw DriveError(
+                .invalidConcatenation, "A final upload names 1 to \(Self.maximumParts) parts.", details: ["rule": "Upload-Concat"])
+        }
+        if let known = try await existingFinal(of: parts, metadata: request.metadata, account: caller.accountId) {
+            return try await stream(known, by: caller)
+        }
+        var request = request
+        request.length = nil
+        request.isPartial = false
+        let records = try await partRecords(parts, account: caller.accountId)
+        request.poolId = request.poolId ?? parts.first.flatMap { records[$0]?.poolId }
+        if let length = Self.length(of: parts, records) { try checkLength(length) }
+        let (draft, _) = try await streamDraft(request, concatenation: text, by: caller)
+        let (settings, surroundings) = (settings, surroundings)
+        let record = try await database.write { sql -> UploadRecord? in
+            try draft.insert(by: caller, settings: settings, surroundings: surroundings, in: sql)
+            for (position, part) in parts.enumerated() {
+                try sql.execute(
+                    "INSERT INTO upload_parts (final_task_id, position, part_task_id) VALUES ($1, $2, $3)",
+                    [.text(draft.taskId), .int(position), .text(part)])
+            }
+            return try UploadRecord.find(draft.taskId, account: caller.accountId, in: sql)
+        }
+        guard let record else { throw Self.notFound(draft.taskId) }
+        assemble(record)
+        return try await assemblingStatus(of: record)
+    }
+
+    /// A final upload of exactly these parts that was made before: a client repeats its request where the answer got lost.
+    private func existingFinal(of parts: [String], metadata: String?, account: UUID) async throws -> String? {
+        guard let first = parts.first else { return nil }
+        return try await database.read { sql in
+            let candidates = try sql.query(
+                """
+                SELECT u.task_id, u.metadata FROM upload_parts p JOIN upload_tasks u ON u.task_id = p.final_task_id
+                WHERE p.part_task_id = $1 AND p.position = 0 AND u.account_id = $2 AND u.status IN (0, 1) AND u.deleted_at IS NULL
+                ORDER BY u.created_at
+                """, [.text(first), .uuid(account)])
+            for row in candidates where try row.optionalText("metadata") == metadata {
+                let id = try row.text("task_id")
+                if try Self.parts(of: id, in: sql) == parts { return id }
+            }
+            return nil
+        }
+    }
+
+    private static func parts(of final: String, in sql: any SQLSession) throws -> [String] {
+        try sql.query("SELECT part_task_id FROM upload_parts WHERE final_task_id = $1 ORDER BY position", [.text(final)])
+            .map { try $0.text("part_task_id") }
+    }
+
+    /// The parts' rows by id. Throws where one is none of the caller's parts, or became a piece of another upload.
+    private func partRecords(_ parts: [String], account: UUID) async throws -> [String: UploadRecord] {
+        let distinct = Set(parts)
+        return try await database.read { sql in
+            var records: [String: UploadRecord] = [:]
+            for part in distinct {
+                guard let record = try UploadRecord.find(part, account: account, in: sql), record.deletedAt == nil else {
+                    throw Self.refused("There is no part with the id \(part).", part: part)
+                }
+                guard Concatenation.isPartial(record) else { throw Self.refused("The upload \(part) is not a partial one.", part: part) }
+                guard !record.status.isTerminal else {
+                    throw Self.refused("The part \(part) was used by another upload, or has ended.", part: part)
+                }
+                records[part] = record
+            }
+            return records
+        }
+    }
+
+    private static func refused(_ message: String, part: String) -> DriveError {
+        DriveError(.invalidConcatenation, message, details: ["rule": "Upload-Concat", "part": .string(part)])
+    }
+
+    /// Bytes of all parts together; nil while one of them does not know its own.
+    private static func length(of parts: [String], _ records: [String: UploadRecord]) -> Int64? {
+        var sum: Int64 = 0
+        for part in parts {
+            guard let record = records[part], !record.isLengthDeferred else { return nil }
+            sum += record.plan.fileSize
+        }
+        return sum
+    }
+
+    /// What is told of a final upload that is not put together yet: no offset, and its length once it can be known.
+    func assemblingStatus(of record: UploadRecord) async throws -> StreamUpload {
+        let (id, account) = (record.taskId, record.accountId)
+        let length = try await database.read { sql -> Int64? in
+            let parts = try Self.parts(of: id, in: sql)
+            let records = try Dictionary(
+                uniqueKeysWithValues: Set(parts).compactMap { part in
+                    try UploadRecord.find(part, account: account, in: sql).map { (part, $0) }
+                })
+            return Self.length(of: parts, records)
+        }
+        var upload = status(of: record, offset: 0, phase: .assembling)
+        upload.length = length
+        return upload
+    }
+
+    // MARK: Putting together
+
+    /// Starts to put a final upload together, where that is not under way.
+    func assemble(_ record: UploadRecord) {
+        assemblies.withLock { running in
+            guard running[record.taskId] == nil else { return }
+            running[record.taskId] = Task {
+                await self.runAssembly(record)
+                self.assemblies.withLock { $0[record.taskId] = nil }
+            }
+        }
+    }
+
+    /// Whether a final upload is being put together now.
+    func isAssembling(_ taskId: String) -> Bool {
+        assemblies.withLock { $0[taskId] != nil }
+    }
+
+    /// A part has all its bytes: whoever waits for it may go on.
+    func wakeAssembly(ofPart part: String, account: UUID) {
+        Task {
+            do {
+                for final in try await waitingFinals(
+                    "u.account_id = $1 AND EXISTS (SELECT 1 FROM upload_parts p WHERE p.final_task_id = u.task_id AND p.part_task_id = $2)",
+                    [.uuid(account), .text(part)])
+                { assemble(final) }
+            } catch {
+                logger.error("a concatenation waits for the next look", metadata: ["part": "\(part)", "error": "\(error)"])
+            }
+        }
+    }
+
+    /// Starts all final uploads that were left: at a start, and now and then.
+    func resumeAssemblies() async throws {
+        for final in try await waitingFinals("u.face = $1", [.text(UploadFace.tus)]) { assemble(final) }
+    }
+
+    private func waitingFinals(_ condition: String, _ arguments: [SQLValue]) async throws -> [UploadRecord] {
+        try await database.read { sql in
+            try sql.query(
+                """
+                SELECT \(UploadRecord.columns) FROM \(UploadRecord.tables) WHERE u.status = 0 AND u.concatenation IS NOT NULL
+                AND u.concatenation <> '\(Concatenation.partial)' AND \(condition)
+                """, arguments
+            ).map(UploadRecord.init(row:))
+        }
+    }
+
+    private func runAssembly(_ record: UploadRecord) async {
+        do {
+            // Somebody may have asked while the last run was ending: what it left is looked at anew.
+            guard let current = try await database.read({ sql in
+                try UploadRecord.find(record.taskId, account: record.accountId, in: sql)
+            }), !current.status.isTerminal else { return }
+            try await assembleParts(of: current)
+        } catch let error as DriveError where [.uploadGone, .taskExpired, .uploadCompleted, .hashMismatch].contains(error.code) {
+            // It has ended meanwhile.
+        } catch let error as DriveError where error.code.category == .refused || error.code == .invalidConcatenation {
+            await fail(record, because: error)
+        } catch {
+            // A passing fault: the next look at the upload tries again.
+            logger.error("a concatenation did not come to its end yet", metadata: ["task": "\(record.taskId)", "error": "\(error)"])
+        }
+    }
+
+    private func fail(_ record: UploadRecord, because error: DriveError) async {
+        do {
+            try await end(record.taskId, as: .failed, message: error.message, code: error.code.name, by: .system(for: record.accountId))
+        } catch {
+            logger.error("a concatenation cannot be ended", metadata: ["task": "\(record.taskId)", "error": "\(error)"])
+        }
+    }
+
+    private func assembleParts(of record: UploadRecord) async throws {
+        let (id, account) = (record.taskId, record.accountId)
+        let caller = Caller.system(for: account)
+        let parts = try await database.read { sql in try Self.parts(of: id, in: sql) }
+        // Parts that were handed over before a crash are the file's already.
+        if record.isLengthDeferred {
+            let records = try await partRecords(parts, account: account)
+            guard let length = Self.length(of: parts, records) else { return }
+            for part in records.keys {
+                let isWhole = try await withStream(part, account: account) { $0.withState { $0.ledger.isWhole && $0.writer == nil } }
+                guard isWhole else { return }
+            }
+            try checkLength(length)
+            try await copy(parts, to: id, account: account, length: length)
+            try await handOver(parts, records: records, to: id, length: length, account: account)
+        }
+        try await withStream(id, account: account) { session in
+            _ = try await complete(session, by: caller)
+        }
+        await removeParts(parts, account: account)
+    }
+
+    /// Copies the parts behind one another, by reference where the file system can, and hashes them on the way.
+    private func copy(_ parts: [String], to final: String, account: UUID, length: Int64) async throws {
+        try await withStream(final, account: account) { session in
+            let writer = try await session.beginWriting(
+                at: session.withState { $0.ledger.offset }, interrupt: {}, patience: settings.takeoverPatience)
+            var digest = session.withState { $0.digest }
+            var start: Int64 = 0
+            let result: Result<Void, any Error>
+            do {
+                for part in parts {
+                    try await withStream(part, account: account) { source in
+                        let size = source.withState { $0.ledger.offset }
+                        // The part's bytes are on the disk before the file that replaces them says so.
+                        if digest.byteCount < start + size { try await staging { try await source.flush.run(source.file, io: io) } }
+                        while digest.byteCount < start + size {
+                            digest = try await copyStep(from: source, partStart: start, size: size, to: session, after: digest)
+                            guard session.withState({ $0.closedAs }) == nil else { throw session.closedError() }
+                            await checkpoint(digest, of: session)
+                        }
+                        start += size
+                    }
+                }
+                // From the hand-over on these are the only bytes.
+                try await staging { try await session.flush.run(session.file, io: io) }
+                result = digest.byteCount == length ? .success(()) : .failure(Self.refused("A part changed meanwhile.", part: final))
+            } catch {
+                result = .failure(error)
+            }
+            session.finish(writer, keeping: digest)
+            try result.get()
+        }
+    }
+
+    private func copyStep(
+        from source: StreamSession, partStart: Int64, size: Int64, to session: StreamSession, after digest: FileDigest
+    ) async throws -> FileDigest {
+        let position = digest.byteCount
+        let count = min(size - (position - partStart), settings.checkpointBytes)
+        return try await staging {
+            try await io.run {
+                let range = position - partStart..<position - partStart + count
+                guard try session.file.copy(range, of: source.file, to: position) == count else { throw StorageError("copy_file_range", 5) }
+            }
+            let copied = try await RangeHasher.hash(session.file, range: position..<position + count, continuing: digest, io: io) { _, _ in
+                session.withState { $0.closedAs } == nil
+            }
+            guard let copied else { throw session.closedError() }
+            return copied
+        }
+    }
+
+    /// In one transaction the parts end and what they reserved becomes the file's: nothing is counted twice.
+    private func handOver(
+        _ parts: [String], records: [String: UploadRecord], to final: String, length: Int64, account: UUID
+    ) async throws {
+        let record = try await find(final, account: account)
+        let pool = try await pools.open(record.poolId).pool
+        let (settings, now, surroundings) = (settings, surroundings.now(), surroundings)
+        let charge = pool.policy.charge(for: length)
+        if let refusal = pool.policy.refusal(
+            contentType: record.contentType, size: length, role: Caller.system(for: account).role.rawValue, poolName: pool.name)
+        {
+            throw refusal
+        }
+        let updated = try await database.write { sql -> UploadRecord? in
+            for part in records.values {
+                let changed = try sql.execute(
+                    "UPDATE upload_tasks SET status = 1, updated_at = $2, hash_state = NULL WHERE task_id = $1 AND status = 0",
+                    [.text(part.taskId), .timestamp(now)])
+                guard changed == 1 else { throw Self.refused("The part \(part.taskId) has ended meanwhile.", part: part.taskId) }
+                let results: [String: JSONValue] = ["concatenatedInto": .string(final)]
+                try sql.execute(
+                    """
+                    UPDATE tasks SET status = $2, progress = 100, results = $3, last_activity = $4, updated_at = $4, completed_at = $4
+                    WHERE task_id = $1
+                    """,
+                    [.text(part.taskId), .text(TaskStatus.completed.rawValue), .encoded(results), .timestamp(now)])
+                try QuotaLedger.settle(
+                    QuotaLedger.Demand(charge: part.reservedBytes, bytes: part.plan.fileSize), charged: 0, files: 0, for: account, in: sql)
+                try QuotaLedger.closeBytes(part.plan.fileSize, pool: part.poolId, sql: sql)
+                try EventOutbox.append(
+                    UploadEvents.concatenated(part.taskId, into: final, now: now), account: account, now: now, in: sql)
+                try AuditTrail.append(
+                    "upload.concatenate", on: "upload", id: part.taskId, by: .system(for: account),
+                    details: ["into": .string(final)], surroundings: surroundings, in: sql)
+            }
+            let changed = try sql.execute(
+                """
+                UPDATE upload_tasks SET file_size = $2, reserved_bytes = $3, length_deferred = $4, chunk_size = $5, chunks_count = $6
+                WHERE task_id = $1 AND status = 0
+                """,
+                [
+                    .text(final), .integer(length), .integer(charge), .bool(false), .integer(max(1, length)), .int(length > 0 ? 1 : 0),
+                ])
+            guard changed == 1 else { throw try ProgressNote.ended(record, in: sql) }
+            try QuotaLedger.resize(
+                from: QuotaLedger.Demand(charge: record.reservedBytes, bytes: record.plan.fileSize),
+                to: QuotaLedger.Demand(charge: charge, bytes: length), for: account, settings: settings, in: sql)
+            try QuotaLedger.openBytes(length - record.plan.fileSize, in: pool, sql: sql)
+            return try UploadRecord.find(final, account: account, in: sql)
+        }
+        try await withStream(final, account: account) { session in
+            session.withState { state in
+                if let updated { state.record = updated }
+                _ = state.ledger.declare(length)
+            }
+        }
+        for part in parts { forget(part, account: account) }
+    }
+
+    private func removeParts(_ parts: [String], account: UUID) async {
+        for part in Set(parts) {
+            guard let record = try? await find(part, account: account), let store = try? await pools.open(record.poolId).store else { continue }
+            await removeStaging(of: record, in: store)
+        }
+    }
+}
