@@ -4,7 +4,7 @@ import datetime
 import os
 import statistics
 
-from . import trace
+from . import resumable, trace
 from .machine import size_text
 from .measure import paired_ratio
 
@@ -35,6 +35,8 @@ def bases(bench):
     one, three, multi = (f"{chunks}, {kind}" for kind in ("raw, 1 connection", "raw, 3 connections", "multipart, 1 connection"))
     floor, drive = bench.find(one, "floor"), bench.find(one, "drive")
     down = f"download of {size}"
+    stream = resumable.stream_name(bench.options.large)
+    raw = bench.find(stream, resumable.RAW)
     return {
         (one, "floor without SHA-256"): (floor, "floor"),
         (one, "nginx DAV PUT"): (floor, "floor"),
@@ -44,6 +46,10 @@ def bases(bench):
         (three, "drive"): (drive, "1 connection"),
         (down, "nginx, sendfile on"): (bench.find(down, "nginx, sendfile off"), "sendfile off"),
         (down, "drive"): (bench.find(down, "nginx, sendfile off"), "sendfile off"),
+        (stream, resumable.ONE): (raw, "raw"),
+        (stream, resumable.MANY): (raw, "raw"),
+        (stream, resumable.IETF): (raw, "raw"),
+        (resumable.FEW, resumable.TUS_SMALL): (bench.find(resumable.FEW, resumable.DIRECT_SMALL), "direct"),
     }
 
 
@@ -61,7 +67,7 @@ def table(bench):
             lines.append(f"| {row.name} | {row.contender} |" + " – |" * 9 + f" failed: {one_line(row.error)} |")
             continue
         split = f"{row.median('user'):.2f} + {row.median('system'):.2f}" if "user" in row.samples else "–"
-        wall = spread(row, "wall_ms", 1e-3, 4 if row.operation == "complete" else 2)
+        wall = spread(row, "wall_ms", 1e-3, 4 if row.operation in ("complete", "takeover") else 2)
         lines.append(
             f"| {row.name} | {row.contender} | {wall} | {spread(row, 'cpu')} "
             f"| {split} | {spread(row, 'peak', digits=0)} | {spread(row, 'files_per_s', digits=0)} | {plain(row.calls)} "
@@ -88,6 +94,7 @@ def verdicts(bench):
         (f"{size} in 5 MiB chunks, multipart, 1 connection", "drive", "multipart, CPU per GiB against raw", 1.15),
         (f"{size} in 5 MiB chunks, raw, 3 connections", "drive", "three connections, CPU per GiB against one", 1.15),
         (f"download of {size}", "drive", "download, CPU per GiB against nginx with sendfile off", 1.5),
+        (resumable.stream_name(bench.options.large), resumable.ONE, "one PATCH over tus, CPU per GiB against raw chunks", 1.1),
     ):
         row, base = bench.find(name, contender), compared[(name, contender)][0]
         ratio = paired_ratio(row, base, "cpu") if row and base else None
@@ -110,9 +117,13 @@ def verdicts(bench):
     slow = [row.median("complete_ms") for row in both]
     say("complete, median", "≤ 50 ms", " and ".join(f"{value:.1f} ms" for value in slow), max(slow) <= 50 if len(slow) == 2 else None)
 
-    row = bench.find("100 uploads × 10 MiB at once", "drive")
-    peak = max(row.samples["peak"]) if row and row.samples else None
-    say("peak memory at 100 × 10 MiB (largest seen)", "≤ 96 MiB", f"{peak:.0f} MiB" if peak else "", peak <= 96 if peak else None)
+    for contender, way in (("drive", ""), (resumable.CROWD_TUS, " over tus")):
+        row = bench.find(resumable.CROWD, contender)
+        peak = max(row.samples["peak"]) if row and row.samples else None
+        say(
+            f"peak memory at 100 × 10 MiB{way} (largest seen)", "≤ 96 MiB", f"{peak:.0f} MiB" if peak else "",
+            peak <= 96 if peak else None,
+        )
     one = bench.find("1 GiB in 5 MiB chunks, raw, 1 connection", "drive")
     eight = bench.find("8 GiB in 5 MiB chunks, raw, 1 connection", "drive")
     peaks = [row.median("peak") for row in (one, eight) if row and row.samples]
@@ -127,6 +138,11 @@ def verdicts(bench):
             f"small files per second, each durable when answered{suffix}", f"≥ {least:,}", plain(rate, 0) if rate else "",
             rate >= least if rate else None,
         )
+    for contender, what in ((resumable.ASKING, "HEAD with the right offset"), (resumable.DIRECT, "PATCH taken")):
+        row = bench.find(resumable.STALLED, contender)
+        middle = row.median("wall_ms") if row and row.samples else None
+        measured = f"{middle:.1f} ms (worst {max(row.samples['wall_ms']):.1f})" if middle else ""
+        say(f"takeover of a stalled upload, {what}, median of 20", "< 100 ms", measured, middle < 100 if middle else None)
     return found
 
 

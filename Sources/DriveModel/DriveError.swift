@@ -40,6 +40,13 @@ public struct DriveError: Error, Hashable, Sendable {
     }
 }
 
+extension DriveError {
+    /// Whether it answers a request that was ended while its body still came: its client waits for nothing any more.
+    public var isOfEndedRequest: Bool {
+        code == .uploadTakenOver || code == .bodyInterrupted || details["endedMeanwhile"] == .bool(true)
+    }
+}
+
 extension DriveError: CustomStringConvertible {
     public var description: String { "\(code.name): \(message)" }
 }

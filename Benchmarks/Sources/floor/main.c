@@ -3,8 +3,8 @@
 //   floor --port P --folder DIR [--no-hash]
 //
 // One blocking thread per connection, one buffer of 256 KiB each: recv, SHA-256 (per connection, in the order
-// received), pwrite. No database, no fsync, no checks. It answers create, chunk, complete, direct and download just far
-// enough that the load generator treats it as it treats the server.
+// received), pwrite. No database, no fsync, no checks. It answers create, chunk, complete, direct, download, tus and the
+// IETF's one POST just far enough that the load generator treats it as it treats the server.
 #define _GNU_SOURCE
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <arpa/inet.h>
@@ -12,6 +12,7 @@
 #include <netinet/tcp.h>
 #include <openssl/sha.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,10 +24,11 @@
 static const char *folder = ".";
 static bool hashing = true;
 
-// The body to `fd` from `offset` on (or nowhere, fd < 0), hashed on the way.
-static bool take_body(Connection *connection, Request *request, int fd, uint64_t offset, SHA256_CTX *hash) {
+// The body to `fd` from `next` on (or nowhere, fd < 0), hashed on the way. `next` goes along with what was written.
+static bool take_body(Connection *connection, Request *request, int fd, atomic_uint_fast64_t *next, SHA256_CTX *hash) {
     const unsigned char *piece;
     long count;
+    uint64_t offset = atomic_load(next);
     while ((count = request_piece(connection, request, &piece)) > 0) {
         if (hashing) SHA256_Update(hash, piece, (size_t)count);
         for (long done = 0; fd >= 0 && done < count;) {
@@ -36,6 +38,7 @@ static bool take_body(Connection *connection, Request *request, int fd, uint64_t
             done += wrote;
         }
         offset += (uint64_t)count;
+        atomic_store(next, offset);
     }
     return count == 0;
 }
@@ -70,15 +73,15 @@ static bool create(Connection *connection, Request *request) {
 }
 
 static bool download(Connection *connection, int number) {
-    Upload upload;
-    if (!upload_find(number, &upload)) return reply(connection, 404, "{}");
+    const Upload *upload = upload_find(number);
+    if (!upload) return reply(connection, 404, "{}");
     char head[128];
-    int length = snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Length: %llu\r\n\r\n", (unsigned long long)upload.size);
+    int length = snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Length: %llu\r\n\r\n", (unsigned long long)upload->size);
     if (!send_all(connection->fd, head, (size_t)length)) return false;
     unsigned char *piece = malloc(BUFFER_SIZE);
     bool sent = piece != NULL;
-    for (uint64_t offset = 0; sent && offset < upload.size;) {
-        ssize_t count = pread(upload.fd, piece, BUFFER_SIZE, (off_t)offset);
+    for (uint64_t offset = 0; sent && offset < upload->size;) {
+        ssize_t count = pread(upload->fd, piece, BUFFER_SIZE, (off_t)offset);
         sent = count > 0 && send_all(connection->fd, piece, (size_t)count);
         offset += sent ? (uint64_t)count : 0;
     }
@@ -86,22 +89,44 @@ static bool download(Connection *connection, int number) {
     return sent;
 }
 
+// tus, and the IETF's one POST: creation with or without bytes, HEAD, PATCH.
+static bool stream(Connection *connection, Request *request, SHA256_CTX *hash) {
+    bool created = !strcmp(request->method, "POST"), patched = !strcmp(request->method, "PATCH");
+    uint64_t size = request->total > 0 ? request->total : request->length;
+    const char *at = strrchr(request->target, '/');
+    int number = created ? upload_create(folder, size, size) : atoi(at + 1);
+    Upload *upload = upload_find(number);
+    if (!upload) return reply(connection, created ? 507 : 404, "{}");
+    upload_take_over(upload, created || patched ? connection->fd : -1);
+    if (patched) atomic_store(&upload->received, request->offset);
+    bool taken = take_body(connection, request, upload->fd, &upload->received, hash);
+    upload_leave(upload, connection->fd);
+    char fields[256];
+    snprintf(
+        fields, sizeof fields, "Location: /api/tus/%d\r\nUpload-Offset: %llu\r\n", number,
+        (unsigned long long)atomic_load(&upload->received));
+    return taken && reply_fields(connection, created ? 201 : patched ? 204 : 200, fields);
+}
+
 static bool answer(Connection *connection, Request *request, SHA256_CTX *hash) {
     const char *at;
     int number = -1;
     unsigned long long index = 0;
     char text[64];
-    Upload upload;
+    atomic_uint_fast64_t next = 0;
+    if (!strncmp(request->target, "/api/tus", 8) || !strncmp(request->target, "/api/uploads", 12)) return stream(connection, request, hash);
     if (!strcmp(request->method, "GET")) {
         at = strrchr(request->target, '/');
         return download(connection, at ? atoi(at + 1) : -1);
     }
     if (strstr(request->target, "/upload/create")) return create(connection, request);
     if ((at = strstr(request->target, "/upload/chunk/")) != NULL) {
-        if (sscanf(at, "/upload/chunk/%d/%llu", &number, &index) != 2 || !upload_find(number, &upload)) return false;
-        return take_body(connection, request, upload.fd, index * upload.chunk, hash) && reply(connection, 200, "{}");
+        const Upload *upload = sscanf(at, "/upload/chunk/%d/%llu", &number, &index) == 2 ? upload_find(number) : NULL;
+        if (!upload) return false;
+        atomic_store(&next, index * upload->chunk);
+        return take_body(connection, request, upload->fd, &next, hash) && reply(connection, 200, "{}");
     }
-    if (!take_body(connection, request, -1, 0, hash)) return false;
+    if (!take_body(connection, request, -1, &next, hash)) return false;
     at = strstr(request->target, "/upload/complete/");
     snprintf(text, sizeof text, "{\"id\":\"%d\"}", at ? atoi(at + strlen("/upload/complete/")) : 0);
     return reply(connection, 200, text);

@@ -28,6 +28,19 @@ bool reply(Connection *connection, int status, const char *json) {
     return length > 0 && (size_t)length < sizeof text && send_all(connection->fd, text, (size_t)length);
 }
 
+bool reply_fields(Connection *connection, int status, const char *fields) {
+    char text[1024];
+    int length = snprintf(
+        text, sizeof text, "HTTP/1.1 %d Done\r\n%s%s\r\n", status, fields, status == 204 ? "" : "Content-Length: 0\r\n");
+    return length > 0 && (size_t)length < sizeof text && send_all(connection->fd, text, (size_t)length);
+}
+
+// `name` is the field's with the line end before it and the colon behind it.
+static uint64_t number_field(const char *head, const char *name) {
+    const char *field = strcasestr(head, name);
+    return field ? strtoull(field + strlen(name), NULL, 10) : 0;
+}
+
 static long receive(Connection *connection, void *into, size_t room) {
     for (;;) {
         ssize_t got = recv(connection->fd, into, room, 0);
@@ -53,9 +66,9 @@ bool request_read(Connection *connection, Request *request) {
     char *head = (char *)connection->buffer;
     connection->start = (size_t)(blank - connection->buffer) + 4;
     if (sscanf(head, "%7s %511s", request->method, request->target) != 2) return false;
-    const char *field = strcasestr(head, "\r\nContent-Length:");
-    request->length = field ? strtoull(field + strlen("\r\nContent-Length:"), NULL, 10) : 0;
-    request->left = request->length;
+    request->left = request->length = number_field(head, "\r\nContent-Length:");
+    request->offset = number_field(head, "\r\nUpload-Offset:");
+    request->total = number_field(head, "\r\nUpload-Length:");
     if (strcasestr(head, "\r\nExpect: 100-continue")) return send_all(connection->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25);
     return true;
 }

@@ -17,7 +17,8 @@ typedef struct {
 typedef struct {
     char method[8];
     char target[512];
-    uint64_t length, left;  // of the body
+    uint64_t length, left;   // of the body
+    uint64_t offset, total;  // Upload-Offset and Upload-Length, 0 where they are missing
 } Request;
 
 // The next request's head; false at the end of the connection.
@@ -27,5 +28,7 @@ long request_piece(Connection *connection, Request *request, const unsigned char
 
 bool send_all(int fd, const void *bytes, size_t count);
 bool reply(Connection *connection, int status, const char *json);
+// An answer without a body; `fields` are whole lines.
+bool reply_fields(Connection *connection, int status, const char *fields);
 
 #endif

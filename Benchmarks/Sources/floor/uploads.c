@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { MOST_UPLOADS = 4096 };
@@ -25,16 +26,28 @@ int upload_create(const char *folder, uint64_t size, uint64_t chunk) {
     }
     pthread_mutex_lock(&lock);
     int number = used < MOST_UPLOADS ? used++ : -1;
-    if (number >= 0) uploads[number] = (Upload){.fd = fd, .size = size, .chunk = chunk};
+    if (number >= 0) uploads[number] = (Upload){.fd = fd, .size = size, .chunk = chunk, .sender = -1};
     pthread_mutex_unlock(&lock);
     if (number < 0) close(fd);
     return number;
 }
 
-bool upload_find(int number, Upload *upload) {
+Upload *upload_find(int number) {
     pthread_mutex_lock(&lock);
     bool found = number >= 0 && number < used;
-    if (found) *upload = uploads[number];
     pthread_mutex_unlock(&lock);
-    return found;
+    return found ? &uploads[number] : NULL;
+}
+
+void upload_take_over(Upload *upload, int connection) {
+    pthread_mutex_lock(&lock);
+    if (upload->sender >= 0) shutdown(upload->sender, SHUT_RDWR);
+    upload->sender = connection;
+    pthread_mutex_unlock(&lock);
+}
+
+void upload_leave(Upload *upload, int connection) {
+    pthread_mutex_lock(&lock);
+    if (upload->sender == connection) upload->sender = -1;
+    pthread_mutex_unlock(&lock);
 }

@@ -32,6 +32,19 @@ void content_prepare(void) {
 int content_file(void) { return noise_file; }
 const char *content_bytes(void) { return noise; }
 
+bool content_send(Client *client, const char *head, uint64_t count, uint64_t piece, bool more) {
+    char stamp[STAMP_SIZE];
+    for (bool first = true; first || count > 0; first = false) {
+        size_t now = (size_t)(count < piece ? count : piece), stamped = now < STAMP_SIZE ? now : STAMP_SIZE;
+        count -= now;
+        memcpy(stamp, content_bytes(), stamped);
+        content_stamp(stamp, stamped);
+        if (!client_send_parts(client, first ? head : "", stamp, stamped, NULL, 0, now > stamped || count > 0 || more)) return false;
+        if (!client_send_file(client, content_file(), stamped, now - stamped)) return false;
+    }
+    return true;
+}
+
 void content_stamp(char *stamp, size_t count) {
     uint64_t words[3] = {seed[0], seed[1], atomic_fetch_add(&stamps, 1)};
     memcpy(stamp, words, count < sizeof words ? count : sizeof words);

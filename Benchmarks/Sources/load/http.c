@@ -146,7 +146,15 @@ static bool read_chunked(Client *client, Response *response) {
     return true;
 }
 
-bool client_receive(Client *client, Response *response) {
+// The path of an absolute or relative address.
+static void keep_location(Response *response, const char *address) {
+    address += strspn(address, " ");
+    const char *scheme = strstr(address, "://");
+    const char *path = scheme ? strchr(scheme + 3, '/') : address;
+    snprintf(response->location, sizeof response->location, "%s", path ? path : "/");
+}
+
+static bool receive(Client *client, Response *response, bool bodiless) {
     char line[2048];
     uint64_t length;
     bool chunked;
@@ -154,27 +162,38 @@ bool client_receive(Client *client, Response *response) {
         length = 0;
         chunked = false;
         response->length = 0;
-        response->body[0] = 0;
+        response->body[0] = response->location[0] = 0;
+        response->offset = -1;
         if (!read_line(client, line, sizeof line) || sscanf(line, "HTTP/1.1 %d", &response->status) != 1) return false;
         for (;;) {
             if (!read_line(client, line, sizeof line)) return false;
             if (!line[0]) break;
             if (!strncasecmp(line, "Content-Length:", 15)) length = strtoull(line + 15, NULL, 10);
             if (!strncasecmp(line, "Transfer-Encoding:", 18) && strcasestr(line, "chunked")) chunked = true;
+            if (!strncasecmp(line, "Upload-Offset:", 14)) response->offset = strtoll(line + 14, NULL, 10);
+            if (!strncasecmp(line, "Location:", 9)) keep_location(response, line + 9);
         }
     } while (response->status < 200);
-    if (response->status == 204 || response->status == 304) return true;
+    if (bodiless || response->status == 204 || response->status == 304) return true;
     return chunked ? read_chunked(client, response) : read_body(client, response, length);
 }
 
-bool client_call(Client *client, const Server *server, const char *method, const char *target, const char *json, Response *response) {
-    char text[4096];
-    int length = snprintf(
-        text, sizeof text,
-        "%s %s HTTP/1.1\r\nHost: %s:%d\r\nAuthorization: Bearer %s\r\n%sContent-Length: %zu\r\n\r\n%s", method, target, server->host,
-        server->port, server->token, json[0] ? "Content-Type: application/json\r\n" : "", strlen(json), json);
-    if (length < 0 || (size_t)length >= sizeof text) return false;
-    return client_send(client, text, (size_t)length, false) && client_receive(client, response);
+bool client_receive(Client *client, Response *response) { return receive(client, response, false); }
+
+void client_head(
+    char head[HEAD_SIZE], const Server *server, const char *method, const char *target, const char *fields, uint64_t length) {
+    int count = snprintf(
+        head, HEAD_SIZE, "%s %s HTTP/1.1\r\nHost: %s:%d\r\nAuthorization: Bearer %s\r\n%sContent-Length: %llu\r\n\r\n", method, target,
+        server->host, server->port, server->token, fields, (unsigned long long)length);
+    if (count < 0 || count >= HEAD_SIZE) fail("a token too long for the head", NULL);
+}
+
+bool client_call(
+    Client *client, const Server *server, const char *method, const char *target, const char *fields, const char *body,
+    Response *response) {
+    char head[HEAD_SIZE];
+    client_head(head, server, method, target, fields, strlen(body));
+    return client_send_parts(client, head, body, strlen(body), NULL, 0, false) && receive(client, response, !strcmp(method, "HEAD"));
 }
 
 bool json_text(const char *json, const char *name, char *into, size_t room) {

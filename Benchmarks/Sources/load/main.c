@@ -10,10 +10,13 @@
 #include "load.h"
 
 static const char usage[] =
-    "usage: load chunks|many|small|download --port P [--host 127.0.0.1] [--token T]\n"
+    "usage: load chunks|many|stream|streams|takeover|small|download --port P [--host 127.0.0.1] [--token T]\n"
     "  chunks    one file:  --size BYTES --chunk BYTES --connections K [--multipart] [--no-complete] [--put PREFIX]\n"
     "  many      files at once, a connection each:  --count N --size BYTES --chunk BYTES [--multipart]\n"
-    "  small     one request each:  --count N --size BYTES --connections K [--put PREFIX]\n"
+    "  stream    one file over tus, one connection:  --size BYTES [--body BYTES of one PATCH] [--ietf: one POST of the IETF's]\n"
+    "  streams   files at once over tus, a connection and one PATCH each:  --count N --size BYTES\n"
+    "  takeover  of a PATCH that stalled half-way, by HEAD:  --count N --size BYTES [--direct: by PATCH]\n"
+    "  small     one request each:  --count N --size BYTES --connections K [--put PREFIX | --tus]\n"
     "  download  GET, contents dropped:  --path PATH [--count N] [--size BYTES it must have]\n";
 
 static uint64_t number(const char *text) {
@@ -34,12 +37,16 @@ int main(int count, char **arguments) {
         const char *name = arguments[i];
         if (!strcmp(name, "--multipart")) options.multipart = true;
         else if (!strcmp(name, "--no-complete")) options.complete = false;
+        else if (!strcmp(name, "--tus")) options.tus = true;
+        else if (!strcmp(name, "--ietf")) options.ietf = true;
+        else if (!strcmp(name, "--direct")) options.direct = true;
         else if (i + 1 >= count) mode = "";
         else if (!strcmp(name, "--host")) options.server.host = arguments[++i];
         else if (!strcmp(name, "--port")) options.server.port = (int)number(arguments[++i]);
         else if (!strcmp(name, "--token")) options.server.token = arguments[++i];
         else if (!strcmp(name, "--size")) options.size = number(arguments[++i]);
         else if (!strcmp(name, "--chunk")) options.chunk = number(arguments[++i]);
+        else if (!strcmp(name, "--body")) options.body = number(arguments[++i]);
         else if (!strcmp(name, "--connections")) options.connections = (int)number(arguments[++i]);
         else if (!strcmp(name, "--count")) options.count = (int)number(arguments[++i]);
         else if (!strcmp(name, "--put")) options.put = arguments[++i];
@@ -48,6 +55,9 @@ int main(int count, char **arguments) {
     }
     void (*run)(const Options *) = !strcmp(mode, "chunks") ? run_chunks
         : !strcmp(mode, "many")                            ? run_many
+        : !strcmp(mode, "stream")                          ? run_stream
+        : !strcmp(mode, "streams")                         ? run_streams
+        : !strcmp(mode, "takeover")                        ? run_takeover
         : !strcmp(mode, "small")                           ? run_small
         : !strcmp(mode, "download")                        ? run_download
                                                            : NULL;

@@ -25,22 +25,20 @@ static void worker(void *argument, int number) {
     for (;;) {
         int file = atomic_fetch_add(&job->next, 1);
         if (file >= options->count) break;
-        char target[300], head[1024], stamp[SHORT_STAMP];
+        char target[300], fields[256] = "Content-Type: application/octet-stream\r\n", head[HEAD_SIZE], stamp[SHORT_STAMP];
         size_t size = (size_t)options->size, stamped = size < SHORT_STAMP ? size : SHORT_STAMP;
         content_stamp(stamp, stamped);
         if (options->put) snprintf(target, sizeof target, "%s/%d", options->put, file);
+        else if (options->tus) snprintf(target, sizeof target, "/api/tus");
         else snprintf(target, sizeof target, "/api/files/upload/direct?fileName=small-%d.bin", file);
-        int length = snprintf(
-            head, sizeof head,
-            "%s %s HTTP/1.1\r\nHost: %s:%d\r\nAuthorization: Bearer %s\r\nContent-Type: application/octet-stream\r\n"
-            "Content-Length: %zu\r\n\r\n",
-            options->put ? "PUT" : "POST", target, options->server.host, options->server.port, options->server.token, size);
-        if (length < 0 || (size_t)length >= sizeof head) fail("a token too long for the head", NULL);
+        if (options->tus) tus_creation(fields, sizeof fields, size);
+        client_head(head, &options->server, options->put ? "PUT" : "POST", target, fields, size);
         double begin = seconds_now();
         bool sent = client_send_parts(&client, head, stamp, stamped, content_bytes() + stamped, size - stamped, false);
         if (!client_receive(&client, &response) || !sent) fail("small file", NULL);
         job->latencies[file] = (seconds_now() - begin) * 1e3;
-        if (response.status / 100 != 2 && atomic_fetch_add(&job->refused, 1) == 0)
+        bool taken = response.status / 100 == 2 && (!options->tus || response.offset == (int64_t)size);
+        if (!taken && atomic_fetch_add(&job->refused, 1) == 0)
             fprintf(stderr, "load: first refusal: status %d: %.400s\n", response.status, response.body);
     }
     client_close(&client);
@@ -69,7 +67,7 @@ void run_download(const Options *options) {
     client_open(&client, &options->server);
     double begin = seconds_now();
     for (int i = 0; i < options->count; i++) {
-        if (!client_call(&client, &options->server, "GET", options->path, "", &response)) fail("download", NULL);
+        if (!client_call(&client, &options->server, "GET", options->path, "", "", &response)) fail("download", NULL);
         if (response.status != 200) fail("download", &response);
         if (options->size > 0 && response.length != options->size) fail("download of the wrong size", &response);
         bytes += response.length;

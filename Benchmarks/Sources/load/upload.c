@@ -9,6 +9,7 @@
 #include "load.h"
 
 static const char boundary[] = "----drive-load-7f3a1c";
+static const char json_type[] = "Content-Type: application/json\r\n";
 
 typedef struct {
     const Options *options;
@@ -34,7 +35,7 @@ static void create(Client *client, Job *job, int number) {
         json, sizeof json, "{\"fileName\":\"bench-%d.bin\",\"fileSize\":%llu,"
         "\"contentType\":\"application/octet-stream\",\"chunkSize\":%llu}",
         number, (unsigned long long)options->size, (unsigned long long)options->chunk);
-    if (!client_call(client, &options->server, "POST", "/api/files/upload/create", json, &response)) fail("create", NULL);
+    if (!client_call(client, &options->server, "POST", "/api/files/upload/create", json_type, json, &response)) fail("create", NULL);
     if (response.status / 100 != 2 || !json_text(response.body, "taskId", job->task, sizeof job->task)) fail("create", &response);
     if (json_text(response.body, "chunkSize", text, sizeof text) && strtoull(text, NULL, 10) != options->chunk)
         fail("create gave another chunk size", &response);
@@ -44,10 +45,7 @@ static void send_chunk(Client *client, Job *job, uint64_t index) {
     const Options *options = job->options;
     uint64_t offset = index * options->chunk;
     size_t count = (size_t)(options->size - offset < options->chunk ? options->size - offset : options->chunk);
-    char head[1024], target[300], part[300] = "", tail[64] = "", stamp[STAMP_SIZE];
-    size_t stamped = count < STAMP_SIZE ? count : STAMP_SIZE;
-    memcpy(stamp, content_bytes(), stamped);
-    content_stamp(stamp, stamped);
+    char head[HEAD_SIZE], target[300], fields[160], part[300] = "", tail[64] = "";
     if (options->multipart) {
         snprintf(
             part, sizeof part,
@@ -57,18 +55,13 @@ static void send_chunk(Client *client, Job *job, uint64_t index) {
     }
     if (options->put) snprintf(target, sizeof target, "%s/%llu", options->put, (unsigned long long)index);
     else snprintf(target, sizeof target, "/api/files/upload/chunk/%s/%llu", job->task, (unsigned long long)index);
-    int length = snprintf(
-        head, sizeof head,
-        "%s %s HTTP/1.1\r\nHost: %s:%d\r\nAuthorization: Bearer %s\r\nContent-Type: %s%s\r\n"
-        "Content-Length: %zu\r\n\r\n%s",
-        options->put ? "PUT" : "POST", target, options->server.host, options->server.port, options->server.token,
-        options->multipart ? "multipart/form-data; boundary=" : "application/octet-stream", options->multipart ? boundary : "",
-        strlen(part) + count + strlen(tail), part);
-    if (length < 0 || (size_t)length >= sizeof head) fail("a token too long for the head", NULL);
-    bool more = count > stamped || tail[0];
-    bool sent = client_send_parts(client, head, stamp, stamped, NULL, 0, more)
-        && client_send_file(client, content_file(), stamped, count - stamped)
-        && (!tail[0] || client_send(client, tail, strlen(tail), false));
+    snprintf(
+        fields, sizeof fields, "Content-Type: %s%s\r\n", options->multipart ? "multipart/form-data; boundary=" : "application/octet-stream",
+        options->multipart ? boundary : "");
+    client_head(head, &options->server, options->put ? "PUT" : "POST", target, fields, strlen(part) + count + strlen(tail));
+    if (strlen(head) + strlen(part) >= sizeof head) fail("a token too long for the head", NULL);
+    strcat(head, part);
+    bool sent = content_send(client, head, count, count, tail[0]) && (!tail[0] || client_send(client, tail, strlen(tail), false));
     Response response;  // a refusal may come before everything was sent: it is the better message
     bool received = client_receive(client, &response);
     if (received && response.status / 100 != 2) fail("chunk", &response);
@@ -83,7 +76,7 @@ static void complete(Client *client, Job *job, Outcome *outcome) {
     if (options->put || !options->complete) return;
     snprintf(target, sizeof target, "/api/files/upload/complete/%s", job->task);
     for (;;) {
-        if (!client_call(client, &options->server, "POST", target, "", &response)) fail("complete", NULL);
+        if (!client_call(client, &options->server, "POST", target, "", "", &response)) fail("complete", NULL);
         if (response.status != 202) break;
         if (++outcome->retries > 3000) fail("complete never ends", &response);
         usleep(100 * 1000);

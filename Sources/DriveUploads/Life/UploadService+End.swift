@@ -64,6 +64,7 @@ extension UploadService {
         } catch {
             logger.warning("a staging file stays until the next sweep", metadata: ["task": "\(taskId)", "error": "\(error)"])
         }
+        if Concatenation.isPartial(record) { try await endFinals(ofPart: taskId, account: caller.accountId) }
         return true
     }
 

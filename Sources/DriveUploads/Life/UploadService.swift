@@ -21,7 +21,12 @@ public final class UploadService: Sendable {
     let pieces: PiecePool
     let sessions = Mutex<[SessionKey: SessionEntry]>([:])
     /// Concatenations that are being put together now, by the final upload's id.
-    let assemblies = Mutex<[String: Task<Void, Never>]>([:])
+    let assemblies = Mutex(Assemblies())
+
+    struct Assemblies {
+        var running: [String: Task<Void, Never>] = [:]
+        var isStopping = false
+    }
 
     /// The account is part of the key, so that nobody's look-up stands in another's way.
     struct SessionKey: Hashable {

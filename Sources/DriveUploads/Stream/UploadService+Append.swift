@@ -18,11 +18,54 @@ extension UploadService {
         let record = try await streamRecord(taskId, account: caller.accountId)
         if record.status == .completed || Concatenation.isFinal(record) { return try await appendToEnded(record, append, body) }
         if let limit = append.limit, let length = append.contentLength, length > limit { throw Self.overLimit(limit) }
-        return try await withStream(taskId, account: caller.accountId) { session in
-            let writer = try await session.beginWriting(
-                at: append.offset, interrupt: body.interrupt, patience: settings.takeoverPatience)
-            let outcome = await self.carry(body, append, as: writer, in: session, by: caller)
-            return try await self.conclude(outcome, append, in: session, by: caller)
+        do {
+            return try await withStream(taskId, account: caller.accountId) { session in
+                try await awaitCompletion(of: session)
+                let writer = try await beginWriting(body, at: append.offset, in: session)
+                let outcome = await self.carry(body, append, as: writer, in: session, by: caller)
+                return try await self.conclude(outcome, append, in: session, by: caller)
+            }
+        } catch let error as DriveError where error.code == .uploadCompleted {
+            // It was completed between the look and the right to write.
+            let now = try await streamRecord(taskId, account: caller.accountId)
+            guard now.status == .completed, record.status != .completed else { throw error }
+            return try await appendToEnded(now, append, body)
+        }
+    }
+
+    /// Waits while the upload is being completed: who comes meanwhile wants to know how it ended.
+    /// Throws `UPLOAD_BUSY` where it takes longer than a client should wait.
+    func awaitCompletion(of session: StreamSession) async throws {
+        guard let completion = session.withState({ $0.completion }) else { return }
+        let (ends, continuation) = AsyncStream.makeStream(of: Bool.self)
+        let waiting = Task {
+            _ = await completion.result
+            continuation.yield(true)
+            continuation.finish()
+        }
+        let patience = settings.takeoverPatience
+        let timer = Task {
+            try? await Task.sleep(for: patience)
+            continuation.finish()
+        }
+        defer {
+            waiting.cancel()
+            timer.cancel()
+        }
+        for await _ in ends { return }
+        try Task.checkCancellation()
+        throw DriveError(
+            .uploadBusy, "The upload is being completed; ask again.", details: ["taskId": .string(session.taskId)], retryAfter: 1)
+    }
+
+    private func beginWriting<Body: StreamBody>(
+        _ body: Body, at offset: Int64, in session: StreamSession
+    ) async throws -> StreamWriter {
+        do {
+            return try await session.beginWriting(at: offset, interrupt: body.interrupt, patience: settings.takeoverPatience)
+        } catch var error as DriveError where error.code == .offsetMismatch {
+            error.details["expiresAt"] = status(of: session).expiresAt.map { .string("\($0)") }
+            throw error
         }
     }
 
@@ -175,7 +218,11 @@ extension UploadService {
 
     /// What the client is told of a body that ended early.
     private func meaning(of error: any Error, isTakenOver: Bool, kept: FileDigest, _ session: StreamSession) -> any Error {
-        if session.withState({ $0.closedAs }) != nil { return session.closedError() }
+        if session.withState({ $0.closedAs }) != nil {
+            var error = session.closedError()
+            error.details["endedMeanwhile"] = .bool(true)
+            return error
+        }
         if isTakenOver, !(error is StorageError) {
             return DriveError(
                 .uploadTakenOver, "Another request for this upload came; what this one brought is kept.",

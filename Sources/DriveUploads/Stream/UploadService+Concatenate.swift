@@ -124,32 +124,53 @@ extension UploadService {
 
     /// Starts to put a final upload together, where that is not under way.
     func assemble(_ record: UploadRecord) {
-        assemblies.withLock { running in
-            guard running[record.taskId] == nil else { return }
-            running[record.taskId] = Task {
+        assemblies.withLock { assemblies in
+            guard !assemblies.isStopping, assemblies.running[record.taskId] == nil else { return }
+            assemblies.running[record.taskId] = Task {
                 await self.runAssembly(record)
-                self.assemblies.withLock { $0[record.taskId] = nil }
+                self.assemblies.withLock { $0.running[record.taskId] = nil }
             }
         }
     }
 
+    /// Ends what goes on without a request at its next step, and waits for it; the next start goes on with it.
+    public func stop() async {
+        let running = assemblies.withLock { assemblies in
+            assemblies.isStopping = true
+            return Array(assemblies.running.values)
+        }
+        for task in running { await task.value }
+    }
+
     /// Whether a final upload is being put together now.
     func isAssembling(_ taskId: String) -> Bool {
-        assemblies.withLock { $0[taskId] != nil }
+        assemblies.withLock { $0.running[taskId] != nil }
     }
 
     /// A part has all its bytes: whoever waits for it may go on.
     func wakeAssembly(ofPart part: String, account: UUID) {
         Task {
             do {
-                for final in try await waitingFinals(
-                    "u.account_id = $1 AND EXISTS (SELECT 1 FROM upload_parts p WHERE p.final_task_id = u.task_id AND p.part_task_id = $2)",
-                    [.uuid(account), .text(part)])
-                { assemble(final) }
+                for final in try await finals(waitingFor: part, account: account) { assemble(final) }
             } catch {
                 logger.error("a concatenation waits for the next look", metadata: ["part": "\(part)", "error": "\(error)"])
             }
         }
+    }
+
+    /// A part has gone: who waits for it waits in vain.
+    func endFinals(ofPart part: String, account: UUID) async throws {
+        for final in try await finals(waitingFor: part, account: account) {
+            await fail(final, because: Self.refused("Its part \(part) has ended.", part: part))
+        }
+    }
+
+    private func finals(waitingFor part: String, account: UUID) async throws -> [UploadRecord] {
+        try await waitingFinals(
+            """
+            u.account_id = $1 AND u.length_deferred
+            AND EXISTS (SELECT 1 FROM upload_parts p WHERE p.final_task_id = u.task_id AND p.part_task_id = $2)
+            """, [.uuid(account), .text(part)])
     }
 
     /// Starts all final uploads that were left: at a start, and now and then.
@@ -179,6 +200,8 @@ extension UploadService {
             // It has ended meanwhile.
         } catch let error as DriveError where error.code.category == .refused || error.code == .invalidConcatenation {
             await fail(record, because: error)
+        } catch let error as DriveError where error.code == .shuttingDown {
+            logger.info("a concatenation goes on at the next start", metadata: ["task": "\(record.taskId)"])
         } catch {
             // A passing fault: the next look at the upload tries again.
             logger.error("a concatenation did not come to its end yet", metadata: ["task": "\(record.taskId)", "error": "\(error)"])
@@ -230,6 +253,9 @@ extension UploadService {
                         // The part's bytes are on the disk before the file that replaces them says so.
                         if digest.byteCount < start + size { try await staging { try await source.flush.run(source.file, io: io) } }
                         while digest.byteCount < start + size {
+                            if assemblies.withLock({ $0.isStopping }) {
+                                throw DriveError(.shuttingDown, "The server stops; the concatenation goes on at its next start.")
+                            }
                             digest = try await copyStep(from: source, partStart: start, size: size, to: session, after: digest)
                             guard session.withState({ $0.closedAs }) == nil else { throw session.closedError() }
                             await checkpoint(digest, of: session)

@@ -92,6 +92,8 @@ extension UploadService {
         do {
             return try await withStream(taskId, account: caller.accountId) { session in
                 _ = try await session.settledOffset(patience: settings.takeoverPatience)
+                try await awaitCompletion(of: session)
+                if session.withState({ $0.closedAs }) != nil { throw session.closedError() }
                 let mustComplete = session.withState {
                     $0.ledger.isWhole && $0.record.face == UploadFace.tus && !Concatenation.isPartial($0.record)
                 }
@@ -103,6 +105,13 @@ extension UploadService {
             if let ended = try await endedStatus(of: try await streamRecord(taskId, account: caller.accountId)) { return ended }
             throw error
         }
+    }
+
+    /// Throws what a request meets that would add to an upload which is not there, or takes nothing any more.
+    public func expectOpenStream(_ taskId: String, by caller: Caller) async throws {
+        let record = try await streamRecord(taskId, account: caller.accountId)
+        if Concatenation.isFinal(record) { throw record.refusal(as: .completed) }
+        if record.status.isTerminal { throw record.refusal(as: record.status) }
     }
 
     /// Ends an upload for its owner: an unfinished one frees what it holds; of a finished one the upload's address ends,

@@ -21,12 +21,21 @@ import Testing
             let upload = try await client.begin(bytes(100, seed: 10))
             let pool = try #require(try await client.get("/pools").decode([Pool].self).first { $0.isDefault })
             let token = try #require(client.token.flatMap { HandSignedToken($0) })
+            let tus = try await client.send(.POST, "/tus", headers: [("Tus-Resumable", "1.0.0"), ("Upload-Length", "5")])
+            let stream = try await client.send(.POST, "/uploads", headers: [("Upload-Complete", "?0")])
             return Belongings(
                 client: client,
                 names: [
-                    "fileId": file.id, "taskId": upload.taskId, "bundleId": bundle.id.uuidString.lowercased(),
+                    "fileId": file.id, "taskId": upload.taskId, "tusId": try identifier(tus), "streamId": try identifier(stream),
+                    "bundleId": bundle.id.uuidString.lowercased(),
                     "poolId": pool.id.uuidString.lowercased(), "accountId": try #require(token.account), "tokenId": try #require(token.id),
                 ], file: file, upload: upload, content: content)
+        }
+
+        /// The id of the upload that a creation made.
+        private static func identifier(_ created: Reply) throws -> String {
+            #expect(created.status == 201, "\(created)")
+            return String(try #require(created.header("Location")?.split(separator: "/").last))
         }
 
         /// Everything is as it was made.
@@ -36,6 +45,10 @@ import Testing
             let progress = try await client.progress(upload.taskId)
             #expect(progress.status == .inProgress)
             #expect(progress.chunksUploaded == 0)
+            for path in ["/tus/\(names["tusId"] ?? "")", "/uploads/\(names["streamId"] ?? "")"] {
+                let reply = try await client.send(.HEAD, path, headers: [("Tus-Resumable", "1.0.0")])
+                #expect(reply.header("Upload-Offset") == "0", "\(path): \(reply)")
+            }
             #expect(try await client.get("/bundles/\(names["bundleId"] ?? "")").json["name"] == "private")
             #expect(try await client.quota().quotaBytes == 100 << 30)
         }
@@ -44,7 +57,9 @@ import Testing
     private func send(_ route: RouteMatrix.Route, by client: TestClient, with names: [String: String]) async throws -> Reply {
         let body = route.body.map { body in Array(names.reduce(body) { $0.replacing("{\($1.key)}", with: $1.value) }.utf8) }
         return try await client.send(
-            route.method, route.path(with: names), headers: body == nil ? [] : [("Content-Type", route.contentType)], body: body)
+            route.method, route.path(with: names), headers: route.headers + (body == nil ? [] : [("Content-Type", route.contentType)]),
+            body: body
+        ).inHouseFormat
     }
 
     private func expect(_ status: Int, _ reply: Reply, _ route: RouteMatrix.Route) {
@@ -56,7 +71,7 @@ import Testing
         let owner = try await Belongings.make("matrix-anonymous\(prefix.dropFirst())")
         var anonymous = owner.client.with(token: nil)
         anonymous.prefix = prefix
-        for route in RouteMatrix.all {
+        for route in RouteMatrix.all where route.access != .everybody {
             let reply = try await send(route, by: anonymous, with: owner.names)
             expect(401, reply, route)
             #expect(reply.header("WWW-Authenticate")?.hasPrefix("Bearer") == true, "\(route): RFC 9110 §11.6.1")
@@ -139,6 +154,20 @@ import Testing
             let reply = try await send(route, by: client, with: names)
             // 409 is complete's answer to an upload without its chunk.
             #expect((200..<300).contains(reply.status) || reply.status == 409, "\(route): \(reply)")
+        }
+    }
+
+    /// What a server can do is no secret, and says nothing of what there is: an address that nobody has answers the same.
+    @Test func optionsNeedNoToken() async throws {
+        let owner = try await Belongings.make("matrix-options")
+        for route in RouteMatrix.all where route.access == .everybody {
+            let known = try await send(route, by: owner.client.with(token: nil), with: owner.names)
+            let none = try await send(route, by: owner.client.with(token: nil), with: owner.names.mapValues { _ in "nothing" })
+            #expect(known.status == 204 && none.status == 204, "\(route): \(known) \(none)")
+            func fields(_ reply: Reply) -> [String] {
+                reply.headers.filter { !["x-request-id", "date"].contains($0.name.lowercased()) }.map { "\($0.name): \($0.value)" }.sorted()
+            }
+            #expect(fields(known) == fields(none), "\(route)")
         }
     }
 

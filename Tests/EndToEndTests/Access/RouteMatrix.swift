@@ -6,6 +6,8 @@ import NIOHTTP1
 enum RouteMatrix {
     /// Who may call a route.
     enum Access: Sendable {
+        /// Everybody, without a token too.
+        case everybody
         /// Everybody with a token; shows the caller's own things alone.
         case caller
         /// The owner of what the path names.
@@ -16,12 +18,14 @@ enum RouteMatrix {
 
     struct Route: Sendable, CustomStringConvertible {
         var method: HTTPMethod
-        /// With `{fileId}`, `{taskId}`, `{bundleId}`, `{poolId}`, `{accountId}`, `{tokenId}` for what it names.
+        /// With `RouteMatrix.names` in braces for what it names.
         var path: String
         var access: Access
         /// A body that would be taken, and its type.
         var body: String?
         var contentType = "application/json"
+        /// What its protocol asks for beside the token.
+        var headers: [(String, String)] = []
 
         var description: String { "\(method) \(path)" }
 
@@ -30,7 +34,12 @@ enum RouteMatrix {
         }
     }
 
-    static let all: [Route] = [
+    /// What a path may name. `taskId` is an upload in chunks, `tusId` one over tus, `streamId` one of the IETF's protocol.
+    static let names = ["fileId", "taskId", "tusId", "streamId", "bundleId", "poolId", "accountId", "tokenId"]
+
+    static let all: [Route] = drive + tus + resumable
+
+    private static let drive: [Route] = [
         Route(method: .POST, path: "/files/upload/create", access: .caller, body: #"{"fileName":"a","fileSize":0}"#),
         Route(
             method: .POST, path: "/files/upload/chunk/{taskId}/0", access: .owner, body: String(repeating: "x", count: 100),
@@ -78,5 +87,46 @@ enum RouteMatrix {
         Route(method: .GET, path: "/admin/tokens?account={accountId}", access: .administrator),
         Route(method: .DELETE, path: "/admin/tokens/{tokenId}", access: .administrator),
         Route(method: .GET, path: "/admin/audit", access: .administrator),
+    ]
+    private static let tusVersion = ("Tus-Resumable", "1.0.0")
+    private static let tusBytes = "application/offset+octet-stream"
+
+    private static let tus: [Route] = [
+        Route(method: .OPTIONS, path: "/tus", access: .everybody),
+        Route(method: .POST, path: "/tus", access: .caller, headers: [tusVersion, ("Upload-Length", "5")]),
+        Route(method: .OPTIONS, path: "/tus/{tusId}", access: .everybody),
+        Route(method: .HEAD, path: "/tus/{tusId}", access: .owner, headers: [tusVersion]),
+        Route(
+            method: .PATCH, path: "/tus/{tusId}", access: .owner, body: "x", contentType: tusBytes,
+            headers: [tusVersion, ("Upload-Offset", "0")]),
+        Route(
+            method: .POST, path: "/tus/{tusId}", access: .owner, body: "x", contentType: tusBytes,
+            headers: [tusVersion, ("Upload-Offset", "0"), ("X-HTTP-Method-Override", "PATCH")]),
+        Route(
+            method: .PUT, path: "/tus/{tusId}", access: .owner, body: "x", contentType: tusBytes,
+            headers: [tusVersion, ("Upload-Offset", "0"), ("X-HTTP-Method-Override", "PATCH")]),
+        Route(
+            method: .POST, path: "/tus/{tusId}", access: .owner, headers: [tusVersion, ("X-HTTP-Method-Override", "DELETE")]),
+        Route(method: .DELETE, path: "/tus/{tusId}", access: .owner, headers: [tusVersion]),
+    ]
+
+    private static let partial = "application/partial-upload"
+    private static let more = [("Upload-Offset", "0"), ("Upload-Complete", "?0")]
+
+    private static let resumable: [Route] = [
+        Route(method: .OPTIONS, path: "/uploads", access: .everybody),
+        Route(method: .POST, path: "/uploads?fileName=a", access: .caller, body: "x", contentType: "application/octet-stream"),
+        Route(
+            method: .POST, path: "/uploads?fileName=a&bundleId={bundleId}", access: .owner, body: "x",
+            contentType: "application/octet-stream"),
+        Route(method: .PUT, path: "/uploads?fileName=a", access: .caller, body: "x", contentType: "application/octet-stream"),
+        Route(method: .OPTIONS, path: "/uploads/{streamId}", access: .everybody),
+        Route(method: .HEAD, path: "/uploads/{streamId}", access: .owner),
+        Route(method: .GET, path: "/uploads/{streamId}", access: .owner),
+        Route(method: .PATCH, path: "/uploads/{streamId}", access: .owner, body: "x", contentType: partial, headers: more),
+        Route(
+            method: .POST, path: "/uploads/{streamId}", access: .owner, body: "x", contentType: partial,
+            headers: more + [("X-HTTP-Method-Override", "PATCH")]),
+        Route(method: .DELETE, path: "/uploads/{streamId}", access: .owner),
     ]
 }

@@ -20,7 +20,7 @@ struct CrashPlan: Sendable, CustomStringConvertible {
     static let points = [
         "chunk.write.before", "chunk.write.after", "staging.preallocate", "file.open", "file.fsync.before", "file.fsync.after",
         "blob.rename.before", "blob.rename.after", "directory.fsync.before", "directory.fsync.after", "database.commit.before",
-        "database.commit.after",
+        "database.commit.after", "staging.copy",
     ]
 
     /// Consecutive seeds: each named point once in a cycle, then any point, then any moment.
@@ -32,14 +32,21 @@ struct CrashPlan: Sendable, CustomStringConvertible {
     let database: Database
     /// Whether uploads are written around the page cache: every second seed, the other ones in the next cycle.
     let isDirect: Bool
+    /// Whether most clients speak tus and Resumable Uploads for HTTP; else most of them send chunks.
+    let isStreaming: Bool
+    /// Whether a client sends for so long that it is told more than once, while it sends, how much is kept.
+    let isSlow: Bool
 
     /// - Parameter withPostgres: whether there is a PostgreSQL; else all seeds are SQLite's.
     init(seed: UInt64, withPostgres: Bool) {
         self.seed = seed
         database = withPostgres && (seed + seed / Self.cycle) % 5 == 2 ? .postgresql : .sqlite
         isDirect = (seed + seed / Self.cycle) % 2 == 1
+        // Every second pair of seeds, the other ones two cycles later: four cycles meet each death with all four pairs of ways.
+        isStreaming = (seed / 2 + seed / (2 * Self.cycle)) % 2 == 1
         var generator = SeededGenerator(seed: seed)
         let place = Int(seed % Self.cycle)
+        isSlow = place == 19 && seed / Self.cycle % 5 == 0
         if place < Self.points.count {
             let name = Self.points[place]
             // Rarely passed points are passed a few times at least; commits and writes many times, over both databases.
@@ -48,7 +55,7 @@ struct CrashPlan: Sendable, CustomStringConvertible {
         } else if place < 17 {
             death = .anyPoint(Int.random(in: 1...160, using: &generator))
         } else {
-            death = .moment(milliseconds: Int.random(in: 1...700, using: &generator))
+            death = .moment(milliseconds: Int.random(in: isSlow ? 2150...2600 : 1...700, using: &generator))
         }
     }
 
@@ -61,6 +68,12 @@ struct CrashPlan: Sendable, CustomStringConvertible {
         }
     }
 
+    /// Whether all that the tus client does is to concatenate: only then the copy is passed often enough.
+    var concatenatesOnly: Bool {
+        if case .point("staging.copy", _) = death { return true }
+        return false
+    }
+
     /// What the server is told in both of its lives.
     var settings: [String: String] { isDirect ? ["STORAGE_DIRECT_IO_FROM": "0"] : [:] }
 
@@ -68,7 +81,7 @@ struct CrashPlan: Sendable, CustomStringConvertible {
     var chunkSize: Int { isDirect ? 5 * 65_536 : 65_536 }
 
     var description: String {
-        let way = (isDirect ? " around the page cache" : "") + " over \(database.rawValue)"
+        let way = (isStreaming ? " with streams" : "") + (isDirect ? " around the page cache" : "") + " over \(database.rawValue)"
         return switch death {
         case .point, .anyPoint: "seed \(seed): DRIVE_FAULTS=\(faults ?? "")\(way)"
         case .moment(let milliseconds): "seed \(seed): kill -9 after \(milliseconds) ms\(way)"

@@ -13,6 +13,9 @@ struct CrashRun: Sendable {
         var acknowledgedChunks = 0
         var files = 0
         var resumed = 0
+        /// Streams that went on, and their bytes that were kept.
+        var streams = 0
+        var keptBytes = 0
         /// Whether the plan's own fault killed the server, rather than the end of the workload.
         var diedAsPlanned = false
     }
@@ -50,7 +53,8 @@ struct CrashRun: Sendable {
                 server.kill()
             }
         }
-        await CrashWorkload(client: TestClient(base: server.base, token: token), plan: plan, ledger: ledger).run(rounds: 6)
+        await CrashWorkload(client: TestClient(base: server.base, token: token), port: server.port, plan: plan, ledger: ledger)
+            .run(rounds: 6)
         // Either it is dead or dying now, or the workload was too short for the plan.
         let exit = try? await server.waitForEnd(atMost: .milliseconds(plan.faults == nil ? 1000 : 300))
         server.kill()
@@ -89,9 +93,13 @@ struct CrashRun: Sendable {
             outcome.acknowledgedChunks += upload.acknowledged.count
             if let failure = try await finish(upload, client) { outcome.failures.append(failure) } else { outcome.resumed += 1 }
         }
+        let streams = try await CrashStreamAudit(client: client, port: server.port, state: state).run()
+        outcome.failures += streams.failures
+        outcome.streams += streams.resumed
+        outcome.keptBytes += streams.keptBytes
         // Uploads whose creation was not acknowledged may be there: nobody knows of them, so they are cancelled.
         let open: [UploadSummary] = try await client.get("/files/upload/tasks?status=InProgress&limit=500").decode()
-        for upload in open where state.uploads[upload.taskId] == nil {
+        for upload in open where state.uploads[upload.taskId] == nil && !streams.known.contains(upload.taskId) {
             let reply = try await client.delete("/files/upload/task/\(upload.taskId)")
             if reply.status >= 300 { outcome.failures.append("an unknown upload cannot be cancelled: \(reply)") }
         }

@@ -51,7 +51,7 @@ import Testing
             print(
                 """
                 crash: over \(database.rawValue) \(seen.kills) kills, \(seen.files) files read back, \(seen.resumed) uploads resumed \
-                with \(seen.chunks) acknowledged chunks
+                with \(seen.chunks) acknowledged chunks, \(seen.streams) streams with \(seen.keptBytes) kept bytes
                 """)
             #expect(seen.kills == plans.count { $0.database == database })
             // The suite itself can fail: it did see acknowledgements and resumed uploads.
@@ -59,6 +59,8 @@ import Testing
                 #expect(seen.files > 0)
                 #expect(seen.resumed > 0)
                 #expect(seen.chunks > 0)
+                #expect(seen.streams > 0)
+                #expect(seen.keptBytes > 0)
             }
         }
     }
@@ -70,6 +72,8 @@ import Testing
             var chunks = 0
             var files = 0
             var resumed = 0
+            var streams = 0
+            var keptBytes = 0
         }
 
         private struct State {
@@ -94,6 +98,8 @@ import Testing
                 state.seen[plan.database, default: Seen()].chunks += outcome.acknowledgedChunks
                 state.seen[plan.database, default: Seen()].files += outcome.files
                 state.seen[plan.database, default: Seen()].resumed += outcome.resumed
+                state.seen[plan.database, default: Seen()].streams += outcome.streams
+                state.seen[plan.database, default: Seen()].keptBytes += outcome.keptBytes
                 if case .point = plan.death, !outcome.diedAsPlanned { state.missed.append("\(plan)\n\(plan.replay)") }
             }
         }
@@ -109,12 +115,44 @@ import Testing
         }
     }
 
+    /// What a restarted server may say of an upload follows from what was answered and sent.
+    @Test(
+        arguments: [
+            // acknowledged, sent, checksummed, complete, allowed
+            (10, 10, nil, false, [10]), (10, 13, nil, false, [10, 11, 12, 13]), (10, 20, 10..<20, false, [10, 20]),
+            (10, 15, 10..<20, false, [10]), (0, 0, nil, false, [0]), (20, 20, nil, true, [20]), (0, 0, nil, true, [20]),
+            // Told while it streams.
+            (12, 15, nil, false, [12, 13, 14, 15]),
+        ] as [(Int, Int, Range<Int>?, Bool, [Int])])
+    func offsetsThatMayFollow(_ acknowledged: Int, _ sent: Int, _ whole: Range<Int>?, _ isCompleted: Bool, _ allowed: [Int]) {
+        var stream = CrashStream(.tus, name: "a", bytes: [UInt8](repeating: 0, count: 20))
+        (stream.acknowledged, stream.sent, stream.isCompleted) = (acknowledged, sent, isCompleted)
+        stream.checksummed = whole
+        #expect((0...25).filter { stream.allows($0) } == allowed)
+    }
+
     @Test func consecutiveSeedsMeetEveryPoint() {
         let met = (UInt64(0)..<20).compactMap { offset -> String? in
             guard case .point(let name, _) = CrashPlan(seed: 1_000_000 + offset, withPostgres: false).death else { return nil }
             return name
         }
         #expect(Set(met) == Set(CrashPlan.points))
+    }
+
+    /// Every fifth cycle has a kill that comes after a client was told how much is kept; and copies are met as often as they are counted.
+    @Test func consecutiveSeedsKillSlowClientsAndCopies() {
+        for first in [0, 1_000_000] as [UInt64] {
+            let plans = (first..<first + 100).map { CrashPlan(seed: $0, withPostgres: false) }
+            #expect(plans.count(where: \.isSlow) == 1)
+            for plan in plans where plan.isSlow {
+                guard case .moment(let milliseconds) = plan.death else {
+                    Issue.record("\(plan)")
+                    continue
+                }
+                #expect(milliseconds > 2000)
+            }
+            #expect(plans.count(where: \.concatenatesOnly) == 5)
+        }
     }
 
     /// Half of the runs write around the page cache, and two cycles meet every death with both ways of writing.
@@ -128,6 +166,15 @@ import Testing
         for plan in (0..<20 as Range<UInt64>).map({ CrashPlan(seed: $0, withPostgres: false) }) where plan.isDirect {
             #expect(plan.chunkSize >= 256 << 10)
             #expect(plan.settings == ["STORAGE_DIRECT_IO_FROM": "0"])
+        }
+    }
+
+    /// In half of the runs most clients send streams, and four cycles meet every death with both, in both ways of writing.
+    @Test func consecutiveSeedsSendChunksAndStreams() {
+        for first in [0, 1_000_000] as [UInt64] {
+            let plans = (first..<first + 80).map { CrashPlan(seed: $0, withPostgres: false) }
+            #expect((36...44).contains(plans.count(where: \.isStreaming)))
+            #expect(Set(plans.map { "\($0.seed % 20) \($0.isStreaming) \($0.isDirect)" }).count == 20 * 2 * 2)
         }
     }
 

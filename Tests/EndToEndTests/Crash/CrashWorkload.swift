@@ -6,15 +6,21 @@ import TestSupport
 /// A few clients that do everything a server can be killed at, and write down each acknowledgement.
 struct CrashWorkload: Sendable {
     let client: TestClient
+    let port: Int
     let plan: CrashPlan
     let ledger: CrashLedger
 
     /// Ends with the server, or after all rounds.
     func run(rounds: Int) async {
         await withTaskGroup(of: Void.self) { group in
+            let tus = CrashTusClient(tus: TusClient(port: port, drive: client), plan: plan, ledger: ledger)
+            let resumable = CrashResumableClient(client: client, port: port, plan: plan, ledger: ledger)
             let jobs: [@Sendable (UInt64) async throws -> Void] = [
-                { try await inOrder($0) }, { try await outOfOrder($0) }, { try await oneRequest($0) }, { try await leftOpen($0) },
+                { try await inOrder($0) }, { try await oneRequest($0) }, { try await tus.work($0) }, { try await resumable.work($0) },
+                { try await plan.isStreaming ? tus.work($0) : outOfOrder($0) },
+                { try await plan.isStreaming ? resumable.work($0) : leftOpen($0) },
             ]
+            if plan.isSlow { group.addTask { try? await resumable.workSlowly(plan.seed &* 1000 &+ 9) } }
             for (index, job) in jobs.enumerated() {
                 group.addTask {
                     for round in 0..<UInt64(rounds) {
@@ -26,22 +32,12 @@ struct CrashWorkload: Sendable {
         }
     }
 
-    private struct Unexpected: Error {}
-
-    private func expect(_ reply: Reply, _ what: String, _ statuses: Int...) throws {
-        guard statuses.contains(reply.status) else {
-            ledger.surprise("\(what): \(reply)")
-            throw Unexpected()
-        }
-    }
-
     private func begin(_ content: [UInt8], announced: Bool) async throws -> OpenUpload {
         let reply = try await client.create(
             "crash.bin", size: content.count, chunkSize: plan.chunkSize, hash: announced ? sha256(content) : nil)
-        try expect(reply, "create", 200)
+        try ledger.expect(reply, "create", 200)
         guard let created = try? JSONDecoder().decode(CreateUploadReply.self, from: Data(reply.body)), let taskId = created.taskId else {
-            ledger.surprise("create: \(reply)")
-            throw Unexpected()
+            throw ledger.unexpected("create: \(reply)")
         }
         let upload = OpenUpload(
             taskId: taskId, plan: ChunkPlan(fileSize: Int64(content.count), chunkSize: Int64(plan.chunkSize)), bytes: content,
@@ -52,16 +48,15 @@ struct CrashWorkload: Sendable {
 
     private func send(_ index: Int, of upload: OpenUpload, as form: ChunkForm) async throws {
         let reply = try await client.sendChunk(index, of: upload, as: form)
-        try expect(reply, "chunk", 200, 409)
+        try ledger.expect(reply, "chunk", 200, 409)
         ledger.note(upload.taskId) { $0.acknowledged.insert(index) }
     }
 
     private func complete(_ upload: OpenUpload) async throws {
         let reply = try await client.complete(upload.taskId)
-        try expect(reply, "complete", 200)
+        try ledger.expect(reply, "complete", 200)
         guard let file = try? JSONDecoder().decode(CloudFile.self, from: Data(reply.body)) else {
-            ledger.surprise("complete: \(reply)")
-            throw Unexpected()
+            throw ledger.unexpected("complete: \(reply)")
         }
         ledger.note(upload.taskId) { $0.completed = file }
         ledger.change { $0.files[file.id] = CrashLedger.Stored(file: file, bytes: upload.bytes) }
@@ -93,12 +88,14 @@ struct CrashWorkload: Sendable {
             let size = plan.isDirect && index == 0 ? 300_000 : 20_000
             let content = bytes(size, seed: seed &+ (index == 3 ? 2 : index) &* 7)
             let reply = try await client.direct(content, name: "direct.bin")
-            try expect(reply, "direct", 200)
-            guard let file = try? JSONDecoder().decode(CloudFile.self, from: Data(reply.body)) else { throw Unexpected() }
+            try ledger.expect(reply, "direct", 200)
+            guard let file = try? JSONDecoder().decode(CloudFile.self, from: Data(reply.body)) else {
+                throw ledger.unexpected("direct: \(reply)")
+            }
             ledger.change { $0.files[file.id] = CrashLedger.Stored(file: file, bytes: content) }
             guard index % 2 == 1 else { continue }
             ledger.change { $0.files[file.id]?.deleteAsked = true }
-            try expect(try await client.delete("/files/\(file.id)"), "delete", 200, 204)
+            try ledger.expect(try await client.delete("/files/\(file.id)"), "delete", 200, 204)
             ledger.change { $0.files[file.id]?.deleted = true }
         }
     }
@@ -108,7 +105,7 @@ struct CrashWorkload: Sendable {
         let cancelled = try await begin(bytes(2 * plan.chunkSize, seed: seed), announced: false)
         try await send(1, of: cancelled, as: .raw)
         ledger.note(cancelled.taskId) { $0.cancelAsked = true }
-        try expect(try await client.delete("/files/upload/task/\(cancelled.taskId)"), "cancel", 200, 204)
+        try ledger.expect(try await client.delete("/files/upload/task/\(cancelled.taskId)"), "cancel", 200, 204)
         ledger.note(cancelled.taskId) { $0.cancelled = true }
         let open = try await begin(bytes(5 * plan.chunkSize, seed: seed &+ 1), announced: true)
         for index in [0, 3, 1] { try await send(index, of: open, as: seed % 2 == 0 ? .raw : .multipart) }

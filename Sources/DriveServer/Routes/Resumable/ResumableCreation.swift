@@ -47,7 +47,10 @@ struct ResumableCreation: Sendable {
 
     /// Why a creation failed. An upload that its client was never told of would wait for bytes that cannot come: it is ended.
     private func reason(_ error: any Error, for upload: StreamUpload, interim: InterimResponses) async -> any Error {
-        if interim.hasSent { return error }
+        // Of an upload that ran past its length nobody can tell which bytes are meant (-11, section 4.4.2).
+        let ranOver =
+            ErrorMapping.driveError(error).code == .lengthExceeded && request.contentLength == nil && request.version.invalidatesOverlong
+        if interim.hasSent, !ranOver { return error }
         // In a task of its own: the request's is cancelled where its connection broke.
         await Task { [call] in
             try? await call.services.uploads.terminateStream(upload.taskId, removingFile: false, by: try call.caller)

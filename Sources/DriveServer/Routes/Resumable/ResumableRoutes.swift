@@ -76,7 +76,7 @@ enum ResumableRoutes {
             } catch {
                 let mapped = ErrorMapping.driveError(error)
                 switch mapped.code {
-                case .uploadTakenOver, .bodyInterrupted:
+                case .uploadTakenOver, .bodyInterrupted, .uploadGone where mapped.isOfEndedRequest:
                     guard let exchange = HTTPExchange.current else { throw error }
                     try? await exchange.channel.close()
                     // Goes nowhere: the channel is closed.

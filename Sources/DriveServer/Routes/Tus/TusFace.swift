@@ -30,6 +30,7 @@ enum TusFace {
         case .offsetMismatch where method == .patch:
             // Clients that look at the offset alone go on from here. On any other error it would be taken for success.
             response.headers[TusFields.offset] = error.details["offset"]?.integer.map { "\($0)" }
+            response.headers[TusFields.expires] = error.details["expiresAt"]?.string.flatMap { Timestamp($0) }.map(TusResource.date)
         case .preconditionFailed:
             response.headers[TusFields.version] = TusProtocol.version
         case .methodNotAllowed:

@@ -20,7 +20,7 @@ enum TusProtocol {
     ///
     /// Not other carriers: a `GET` that deletes is what forged links are made of.
     static func method(of request: Request) -> HTTPRequest.Method {
-        guard request.method == .post, let text = request.headers[TusFields.methodOverride] else { return request.method }
+        guard request.method == .post || request.method == .put, let text = request.headers[TusFields.methodOverride] else { return request.method }
         return HTTPRequest.Method(text) ?? request.method
     }
 

@@ -20,21 +20,34 @@ enum TusResource {
     }
 
     @Sendable static func patch(_ call: Call) async throws -> Response {
+        try TusProtocol.checkVersion(call.request.headers)
+        let taskId = try call.parameter("taskId")
+        let checksum: TusChecksum
+        let append: StreamAppend
+        do {
+            (checksum, append) = try patchFields(call)
+        } catch {
+            // Whether there is an upload that takes bytes comes before what is wrong with the request.
+            try await call.services.uploads.expectOpenStream(taskId, by: try call.caller)
+            throw error
+        }
+        let upload = try await call.services.uploads.append(checksum.body(of: call.request), to: taskId, append, by: try call.caller)
+        return Response(status: .noContent, headers: position(of: upload))
+    }
+
+    private static func patchFields(_ call: Call) throws -> (TusChecksum, StreamAppend) {
         let headers = call.request.headers
-        try TusProtocol.checkVersion(headers)
         guard TusProtocol.isUploadBytes(headers) else { throw TusProtocol.unsupportedMediaType() }
         guard let offset = try TusFields.number(TusFields.offset, in: headers) else {
             throw TusFields.malformed(TusFields.offset, "A PATCH needs Upload-Offset.")
         }
         // Told with the first PATCH that knows it, where the creation deferred it; a client may repeat it.
         let length = try TusFields.number(TusFields.length, in: headers)
-        let checksum = try TusChecksum(headers)
         try TusProtocol.checkLength(length, maximum: call.services.configuration.uploads.maxFileSize)
-        let upload = try await call.services.uploads.append(
-            checksum.body(of: call.request), to: try call.parameter("taskId"),
-            StreamAppend(offset: offset, contentLength: TusProtocol.bodyLength(headers), length: length, ending: .whenWhole),
-            by: try call.caller)
-        return Response(status: .noContent, headers: position(of: upload))
+        return (
+            try TusChecksum(headers),
+            StreamAppend(offset: offset, contentLength: TusProtocol.bodyLength(headers), length: length, ending: .whenWhole)
+        )
     }
 
     @Sendable static func delete(_ call: Call) async throws -> Response {
@@ -52,9 +65,11 @@ enum TusResource {
         // A final upload has no offset before it is put together.
         case .assembling: break
         }
-        headers[TusFields.expires] = upload.expiresAt.map { "\(HTTPDate(secondsSince1970: $0.seconds))" }
+        headers[TusFields.expires] = upload.expiresAt.map(date)
         return headers
     }
+
+    static func date(_ time: Timestamp) -> String { "\(HTTPDate(secondsSince1970: time.seconds))" }
 
     /// A session's token is good for sending the bytes; the file they became is the account's.
     private static func isUploadSession(_ identity: Identity?) -> Bool {

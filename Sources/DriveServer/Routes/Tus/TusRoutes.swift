@@ -12,6 +12,7 @@ enum TusRoutes {
         Route(.patch, "/tus/{taskId}", .upload, TusResource.patch),
         Route(.delete, "/tus/{taskId}", .upload, TusResource.delete),
         Route(.post, "/tus/{taskId}", .upload, overridden),
+        Route(.put, "/tus/{taskId}", .upload, overridden),
     ]
 
     /// What the server can do. The version a client names does not matter here.
@@ -33,7 +34,7 @@ enum TusRoutes {
         }
     }
 
-    /// A `POST` that stands for another method, from networks that let no other one through.
+    /// A `POST` (or `PUT`) that stands for another method, from networks that let no other one through.
     @Sendable private static func overridden(_ call: Call) async throws -> Response {
         switch TusProtocol.method(of: call.request) {
         case .head: return try await TusResource.head(call)

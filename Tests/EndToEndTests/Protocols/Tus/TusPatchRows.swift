@@ -110,7 +110,7 @@ extension TusRow {
             let offset = try await tus.offset(of: upload)
             #expect(ContinuousClock.now - start < .seconds(5))
             #expect((0...100_000).contains(offset))
-            try await tus.add(Array(content[offset...]), to: upload, at: offset)
+            try await tus.goOn(with: content, to: upload)
             try await tus.expectFile(content, of: upload)
         },
         TusRow("C36", "PATCH", "They MAY do so by checking for read/write socket errors and timeouts.") { _ async throws in

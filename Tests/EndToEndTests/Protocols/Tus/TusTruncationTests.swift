@@ -37,9 +37,9 @@ import Testing
         // The kernel throws away what nobody had read when the reset came.
         case .reset: #expect((0...cut.sent).contains(offset))
         }
-        #expect(try await tus.offset(of: upload) == offset, "what HEAD says stays")
+        if cut.by != .reset { #expect(try await tus.offset(of: upload) == offset, "what HEAD says stays") }
 
-        try await tus.add(Array(content[offset...]), to: upload, at: offset)
+        try await tus.goOn(with: content, to: upload)
         try await tus.expectFile(content, of: upload)
     }
 
