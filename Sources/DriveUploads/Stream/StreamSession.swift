@@ -14,6 +14,8 @@ final class StreamSession: OpenUpload {
         var digest: FileDigest
         /// What the rows cover.
         var segments: StreamSegments
+        /// When bytes were noted last.
+        var lastActivity: Timestamp
         var writer: StreamWriter?
         var completion: Task<CloudFile, any Error>?
         var speed = SpeedWindow()
@@ -38,7 +40,8 @@ final class StreamSession: OpenUpload {
         let length = record.isLengthDeferred ? nil : record.plan.fileSize
         state = Mutex(
             State(
-                ledger: StreamLedger(offset: digest.byteCount, length: length), record: record, digest: digest, segments: segments))
+                ledger: StreamLedger(offset: digest.byteCount, length: length), record: record, digest: digest, segments: segments,
+                lastActivity: record.lastActivity))
     }
 
     func withState<Result: Sendable>(_ body: (inout sending State) throws -> sending Result) rethrows -> sending Result {

@@ -67,6 +67,8 @@ public struct StreamAppend: Sendable {
         case never
     }
 
+    /// The protocol that brings the body; an upload of another one is none. nil: any.
+    public var face: String?
     /// Where the client believes the kept bytes end.
     public var offset: Int64
     /// Bytes of the body; nil where the request does not tell.
@@ -79,7 +81,8 @@ public struct StreamAppend: Sendable {
     /// Called while the body streams, now and then, with an offset that survives even a power failure.
     public var progress: (@Sendable (_ offset: Int64) async -> Void)?
 
-    public init(offset: Int64, contentLength: Int64?, length: Int64? = nil, ending: Ending) {
+    public init(over face: String? = nil, offset: Int64, contentLength: Int64?, length: Int64? = nil, ending: Ending) {
+        self.face = face
         self.offset = offset
         self.contentLength = contentLength
         self.length = length

@@ -15,7 +15,7 @@ extension UploadService {
     public func append<Body: StreamBody>(
         _ body: Body, to taskId: String, _ append: StreamAppend, by caller: Caller
     ) async throws -> StreamUpload {
-        let record = try await streamRecord(taskId, account: caller.accountId)
+        let record = try await streamRecord(taskId, over: append.face, account: caller.accountId)
         if record.status == .completed || Concatenation.isFinal(record) { return try await appendToEnded(record, append, body) }
         if let limit = append.limit, let length = append.contentLength, length > limit { throw Self.overLimit(limit) }
         do {
@@ -104,7 +104,7 @@ extension UploadService {
         do {
             let limit = try await prepare(append, in: session, by: caller)
             if body.isProvisional { try await mark(pendingFrom: append.offset, of: session) }
-            outcome = await transfer(body, append, limit: limit, from: before, in: session, by: caller)
+            outcome = await transfer(body, append, limit: limit, from: before, as: writer.id, in: session)
         } catch {
             outcome = Outcome(kept: before, failure: error)
         }
@@ -132,7 +132,8 @@ extension UploadService {
     }
 
     private func transfer<Body: StreamBody>(
-        _ body: Body, _ append: StreamAppend, limit: Int64, from before: FileDigest, in session: StreamSession, by caller: Caller
+        _ body: Body, _ append: StreamAppend, limit: Int64, from before: FileDigest, as id: StreamLedger.WriterID,
+        in session: StreamSession
     ) async -> Outcome {
         let writer = ChunkWriter(
             file: session.file, io: io, start: append.offset, digests: ChunkDigests(wholeFile: before, body: body.likelyDigests))
@@ -149,7 +150,12 @@ extension UploadService {
                     let count = digest.byteCount - reached
                     reached = digest.byteCount
                     let now = ContinuousClock.now
-                    if count > 0 { session.withState { $0.speed.add(count, at: now) } }
+                    if count > 0 {
+                        session.withState { state in
+                            state.speed.add(count, at: now)
+                            if !isProvisional { state.ledger.reach(digest.byteCount, writer: id) }
+                        }
+                    }
                     guard !isProvisional, digest.byteCount > noted.bytes else { return }
                     guard digest.byteCount - noted.bytes >= self.settings.checkpointBytes || now - noted.at >= interval else { return }
                     noted = (digest.byteCount, now)

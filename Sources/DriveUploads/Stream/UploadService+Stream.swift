@@ -81,9 +81,10 @@ extension UploadService {
     /// What is kept of an upload. Ends the request that still sends to it, keeping its bytes, because a client asks only
     /// once it has given its old connection up; a whole upload whose publication failed is published again.
     ///
+    /// - Parameter face: the protocol that asks; an upload of another one is none. nil: any.
     /// Throws `TASK_NOT_FOUND`, `UPLOAD_GONE`, `TASK_EXPIRED`, `UPLOAD_BUSY`.
-    public func stream(_ taskId: String, by caller: Caller) async throws -> StreamUpload {
-        let record = try await streamRecord(taskId, account: caller.accountId)
+    public func stream(_ taskId: String, over face: String? = nil, by caller: Caller) async throws -> StreamUpload {
+        let record = try await streamRecord(taskId, over: face, account: caller.accountId)
         if let ended = try await endedStatus(of: record) { return ended }
         if Concatenation.isFinal(record) {
             assemble(record)
@@ -108,16 +109,18 @@ extension UploadService {
     }
 
     /// Throws what a request meets that would add to an upload which is not there, or takes nothing any more.
-    public func expectOpenStream(_ taskId: String, by caller: Caller) async throws {
-        let record = try await streamRecord(taskId, account: caller.accountId)
+    public func expectOpenStream(_ taskId: String, over face: String? = nil, by caller: Caller) async throws {
+        let record = try await streamRecord(taskId, over: face, account: caller.accountId)
         if Concatenation.isFinal(record) { throw record.refusal(as: .completed) }
         if record.status.isTerminal { throw record.refusal(as: record.status) }
     }
 
     /// Ends an upload for its owner: an unfinished one frees what it holds; of a finished one the upload's address ends,
     /// and with `removingFile` the file goes too. Throws `TASK_NOT_FOUND`, `UPLOAD_GONE`.
-    public func terminateStream(_ taskId: String, removingFile: Bool, by caller: Caller) async throws {
-        let record = try await streamRecord(taskId, account: caller.accountId)
+    public func terminateStream(
+        _ taskId: String, over face: String? = nil, removingFile: Bool, by caller: Caller
+    ) async throws {
+        let record = try await streamRecord(taskId, over: face, account: caller.accountId)
         if !record.status.isTerminal {
             let ended = try await end(taskId, as: .cancelled, message: "Ended by its owner.", code: nil, by: caller)
             if ended { return }
@@ -139,11 +142,11 @@ extension UploadService {
 
     // MARK: Looks
 
-    /// The upload's row. Throws `TASK_NOT_FOUND` also for another's and for one that came by chunks, `UPLOAD_GONE` for a
-    /// deleted one.
-    func streamRecord(_ taskId: String, account: UUID) async throws -> UploadRecord {
+    /// The upload's row. Throws `TASK_NOT_FOUND` also for another's and for one that came through another door, each of which
+    /// promises something else; `UPLOAD_GONE` for a deleted one.
+    func streamRecord(_ taskId: String, over face: String? = nil, account: UUID) async throws -> UploadRecord {
         let record = try await find(taskId, account: account)
-        guard UploadFace.isStream(record.face) else { throw Self.notFound(taskId) }
+        guard UploadFace.isStream(record.face), face == nil || face == record.face else { throw Self.notFound(taskId) }
         guard record.deletedAt == nil else { throw Self.deleted(taskId) }
         return record
     }
@@ -164,8 +167,8 @@ extension UploadService {
     }
 
     func status(of session: StreamSession) -> StreamUpload {
-        let (record, offset) = session.withState { ($0.record, $0.ledger.offset) }
-        return status(of: record, offset: offset, phase: .receiving)
+        let (record, offset, activity) = session.withState { ($0.record, $0.ledger.offset, $0.lastActivity) }
+        return status(of: record, offset: offset, phase: .receiving, lastActivity: activity)
     }
 
     func completed(_ record: UploadRecord, _ file: CloudFile) -> StreamUpload {
@@ -174,18 +177,24 @@ extension UploadService {
         return upload
     }
 
-    func status(of record: UploadRecord, offset: Int64, phase: StreamUpload.Phase) -> StreamUpload {
+    func status(
+        of record: UploadRecord, offset: Int64, phase: StreamUpload.Phase, lastActivity: Timestamp? = nil
+    ) -> StreamUpload {
         var expiry: Timestamp?
-        if case .completed = phase {} else { expiry = expiresAt(record, isWhole: !record.isLengthDeferred && offset == record.plan.fileSize) }
+        if case .completed = phase {
+        } else {
+            let isWhole = !record.isLengthDeferred && offset == record.plan.fileSize
+            expiry = expiresAt(record, isWhole: isWhole, lastActivity: lastActivity ?? record.lastActivity)
+        }
         return StreamUpload(
             taskId: record.taskId, phase: phase, offset: offset, length: record.isLengthDeferred ? nil : record.plan.fileSize,
             metadata: record.metadata, concatenation: record.concatenation, expiresAt: expiry)
     }
 
     /// When housekeeping would end the upload if nothing more came. A whole part waits for its siblings.
-    private func expiresAt(_ record: UploadRecord, isWhole: Bool) -> Timestamp {
+    private func expiresAt(_ record: UploadRecord, isWhole: Bool, lastActivity: Timestamp) -> Timestamp {
         var expiry = record.createdAt + settings.maximumAge
-        if !(isWhole && Concatenation.isPartial(record)) { expiry = min(expiry, surroundings.now() + settings.staleAfter) }
+        if !(isWhole && Concatenation.isPartial(record)) { expiry = min(expiry, lastActivity + settings.staleAfter) }
         if let end = record.expiredAt { expiry = min(expiry, end) }
         return expiry
     }

@@ -48,7 +48,10 @@ extension UploadService {
                 let progress = length.map { UploadRecord.progress(bytes: extended.end, of: $0, status: .inProgress) } ?? 0
                 try ProgressNote.write(progress, chunks: 0, of: record, now: now, in: sql)
             }
-            session.withState { $0.segments = extended }
+            session.withState { state in
+                state.segments = extended
+                state.lastActivity = now
+            }
             return true
         } catch let error as DriveError where [.uploadGone, .taskExpired, .uploadCompleted].contains(error.code) {
             return false

@@ -16,7 +16,7 @@ import DriveCrypto
             ("sha-256=:\(Self.base64):", [Self.digest]), ("crc32c=:4waSgw==:", [.crc32c(0xE306_9283)]),
             ("crc32c=:4waSgw:", [.crc32c(0xE306_9283)]),
             ("crc32c=:4waSgw==:, sha-256=:\(Self.base64):", both), ("  crc32c=:4waSgw==:\t,\tsha-256=:\(Self.base64): ", both),
-            ("sha-512=:AAAA:, unixsum=:AA==:", []), ("sha-256=:AA==:,sha-256=:\(Self.base64):", [Self.digest]),
+            ("sha=:AAAA:, unixsum=:AA==:", []), ("sha-256=:AA==:,sha-256=:\(Self.base64):", [Self.digest]),
             ("md5=::;a;b=1;c=\"x,\\\"\";d=:AA==:;e=?1, crc32c=:4waSgw==:", [.crc32c(0xE306_9283)]), ("", []),
         ] as [(String, [ExpectedDigest])] {
             #expect(try ContentDigest.parse(text) == expected, "\(text)")
@@ -35,7 +35,7 @@ import DriveCrypto
     }
 
     @Test(arguments: [
-        ("sha-256=:AAAA:", "sha-256"), ("crc32c=:AAAA:", "crc32c"), ("crc32c=:AAAAAAA=:", "crc32c"), ("sha-256=::", "sha-256"),
+        ("sha-256=:AAAA:", "sha-256"), ("sha-512=:AAAA:", "sha-512"), ("crc32c=:AAAA:", "crc32c"), ("crc32c=:AAAAAAA=:", "crc32c"), ("sha-256=::", "sha-256"),
     ])
     func refusesAWrongLength(text: String, algorithm: String) {
         #expect(throws: ContentDigestError.wrongLength(algorithm: algorithm)) { try ContentDigest.parse(text) }

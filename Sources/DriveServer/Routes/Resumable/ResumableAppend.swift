@@ -51,7 +51,7 @@ struct ResumableAppend: Sendable {
     }
 
     private func state(of taskId: String) async throws -> StreamUpload {
-        try await call.services.uploads.stream(taskId, by: try call.caller)
+        try await call.services.uploads.stream(taskId, over: UploadFace.resumable, by: try call.caller)
     }
 
     /// A refusal of the request alone. That there is no such upload, that it is complete, and a wrong offset go before what is wrong

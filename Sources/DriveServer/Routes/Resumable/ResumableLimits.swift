@@ -29,8 +29,7 @@ struct ResumableLimits: Hashable, Sendable {
     /// The field's value for an upload; nil where the version has no such field.
     func value(for upload: Timestamp?, now: Timestamp, version: InteropVersion) -> String? {
         guard version.announcesLimits else { return nil }
-        // Rounded up: a client that obeys is never told less than the last time.
-        let age = upload.map { max(0, ($0.microseconds - now.microseconds + 999_999) / 1_000_000) }
+        let age = upload.map { max(0, ($0.microseconds - now.microseconds + 500_000) / 1_000_000) }
         return value(age: age, ageMember: version.ageLimit)
     }
 

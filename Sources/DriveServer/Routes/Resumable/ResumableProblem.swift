@@ -33,7 +33,7 @@ struct ResumableProblem: Sendable {
 
     private var isPassing: Bool {
         switch error.code.category {
-        case .unavailable, .timedOut, .tooManyRequests, .storageFull, .locked: true
+        case .unavailable, .timedOut, .tooManyRequests, .storageFull, .locked, .internalFailure, .notImplemented: true
         default: false
         }
     }

@@ -34,7 +34,7 @@ enum TusCollection {
         do {
             return try await uploads.append(
                 creation.checksum.body(of: call.request), to: upload.taskId,
-                StreamAppend(offset: 0, contentLength: creation.bodyLength, ending: .whenWhole), by: caller)
+                StreamAppend(over: UploadFace.tus, offset: 0, contentLength: creation.bodyLength, ending: .whenWhole), by: caller)
         } catch {
             // What came is kept, and the client is told where, if it still listens: it goes on with a PATCH.
             if (error as? DriveError)?.code == .bodyInterrupted { return try await uploads.stream(upload.taskId, by: caller) }

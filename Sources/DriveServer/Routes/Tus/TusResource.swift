@@ -7,7 +7,7 @@ import Hummingbird
 enum TusResource {
     @Sendable static func head(_ call: Call) async throws -> Response {
         try TusProtocol.checkVersion(call.request.headers, required: false)
-        let upload = try await call.services.uploads.stream(try call.parameter("taskId"), by: try call.caller)
+        let upload = try await call.services.uploads.stream(try call.parameter("taskId"), over: UploadFace.tus, by: try call.caller)
         var headers = position(of: upload)
         if let length = upload.length {
             headers[TusFields.length] = String(length)
@@ -28,7 +28,7 @@ enum TusResource {
             (checksum, append) = try patchFields(call)
         } catch {
             // Whether there is an upload that takes bytes comes before what is wrong with the request.
-            try await call.services.uploads.expectOpenStream(taskId, by: try call.caller)
+            try await call.services.uploads.expectOpenStream(taskId, over: UploadFace.tus, by: try call.caller)
             throw error
         }
         let upload = try await call.services.uploads.append(checksum.body(of: call.request), to: taskId, append, by: try call.caller)
@@ -46,14 +46,14 @@ enum TusResource {
         try TusProtocol.checkLength(length, maximum: call.services.configuration.uploads.maxFileSize)
         return (
             try TusChecksum(headers),
-            StreamAppend(offset: offset, contentLength: TusProtocol.bodyLength(headers), length: length, ending: .whenWhole)
+            StreamAppend(over: UploadFace.tus, offset: offset, contentLength: TusProtocol.bodyLength(headers), length: length, ending: .whenWhole)
         )
     }
 
     @Sendable static func delete(_ call: Call) async throws -> Response {
         try TusProtocol.checkVersion(call.request.headers)
         try await call.services.uploads.terminateStream(
-            try call.parameter("taskId"), removingFile: !isUploadSession(call.identity), by: try call.caller)
+            try call.parameter("taskId"), over: UploadFace.tus, removingFile: !isUploadSession(call.identity), by: try call.caller)
         return Response(status: .noContent)
     }
 
