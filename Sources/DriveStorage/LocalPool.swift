@@ -117,6 +117,11 @@ public final class LocalPool: BlobStore {
         }
     }
 
+    /// Flushes the names of the staging files.
+    public func syncStaging() async throws {
+        try await syncer.sync(stagingRoot)
+    }
+
     public func removeStaging(_ name: String) async throws {
         let path = stagingPath(name)
         try await io.run { try FileSystem.remove(path) }

@@ -10,6 +10,8 @@ extension Schema {
             "ALTER TABLE upload_tasks ADD COLUMN concatenation {text}",
             // While bytes come that count only if a digest matches: where they begin.
             "ALTER TABLE upload_tasks ADD COLUMN pending_from {bigint}",
+            // Whether the client's last body came whole and was to end the upload: all that is missing is its publication.
+            "ALTER TABLE upload_tasks ADD COLUMN is_ended {bool} NOT NULL DEFAULT {false}",
             // The parts of a final upload, in their order; one part may stand in several places.
             """
             CREATE TABLE upload_parts (

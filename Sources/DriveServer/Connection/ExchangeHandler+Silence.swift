@@ -9,7 +9,7 @@ extension ExchangeHandler {
     /// Starts to look at the body of the current request once in every `period`, until it ends.
     func reportSilence(every period: Duration) {
         guard let exchange, !exchange.requestComplete, silenceTimer == nil else { return }
-        lookAgain(in: TimeAmount(period), reported: exchange.receivedBytes)
+        lookAgain(in: TimeAmount(period), seen: exchange.receivedBytes, reported: exchange.receivedBytes)
     }
 
     func stopReportingSilence() {
@@ -17,17 +17,18 @@ extension ExchangeHandler {
         silenceTimer = nil
     }
 
-    private func lookAgain(in period: TimeAmount, reported: Int) {
+    private func lookAgain(in period: TimeAmount, seen: Int, reported: Int) {
         guard let context else { return }
         silenceTimer = context.eventLoop.assumeIsolated().scheduleTask(in: period) {
             self.silenceTimer = nil
             guard let exchange = self.exchange, !exchange.requestComplete, !self.isClosing, let context = self.context else { return }
-            let fresh = exchange.receivedBytes - reported
-            if fresh > 0, fresh < Self.fastEnough {
+            let isSlow = exchange.receivedBytes - seen < Self.fastEnough
+            let reports = isSlow && exchange.receivedBytes > reported
+            if reports {
                 context.fireChannelRead(Self.wrapInboundOut(.body(ByteBuffer())))
                 context.fireChannelReadComplete()
             }
-            self.lookAgain(in: period, reported: exchange.receivedBytes)
+            self.lookAgain(in: period, seen: exchange.receivedBytes, reported: reports ? exchange.receivedBytes : reported)
         }
     }
 }

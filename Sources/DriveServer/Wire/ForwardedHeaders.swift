@@ -36,7 +36,7 @@ enum ForwardedHeaders {
     ///   - scheme: of the connection itself.
     ///   - host: of the request itself (`Host` or `:authority`).
     static func resolve(peer: IPAddress, trusted: [CIDR], headers: HTTPFields, scheme: String, host: String?) -> ClientOrigin {
-        let direct = ClientOrigin(address: peer, scheme: scheme, host: host)
+        let direct = ClientOrigin(address: peer, scheme: scheme, host: host.flatMap(validHost))
         guard trusted.contains(where: { $0.contains(peer) }) else { return direct }
         let standard = standardHops(headers)
         let conventional = conventionalHops(headers)

@@ -92,9 +92,13 @@ struct BodyTransfer<Body: ChunkBody> {
             }
             if let piece = current {
                 if hooks.keepsWhatCame, hasGathered, !isBroken, piece.count > 0 {
-                    writer.begin(piece)
-                    underWay = piece
-                    _ = try await settle()
+                    // Where there is no room for them, the last bytes do not count.
+                    let mayStay = (try? await hooks.advance?(writer.position + Int64(piece.count), writer.digests)) != nil || hooks.advance == nil
+                    if mayStay {
+                        writer.begin(piece)
+                        underWay = piece
+                        _ = try await settle()
+                    }
                 }
                 pieces.giveBack(piece)
             }

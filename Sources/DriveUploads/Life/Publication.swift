@@ -114,8 +114,7 @@ struct Publication: Sendable {
 
     /// Cancel, expiry or another completion came first: this transaction is undone.
     private func lostRace(in sql: any SQLSession) throws -> DriveError {
-        let status = try sql.first("SELECT status FROM tasks WHERE task_id = $1", [.text(taskId)])
-            .flatMap { TaskStatus(rawValue: try $0.text("status")) }
-        return UploadSession.closedError(status ?? .cancelled, taskId: taskId)
+        guard let record = try UploadRecord.find(taskId, account: accountId, in: sql) else { return UploadService.notFound(taskId) }
+        return record.refusal(as: record.status)
     }
 }

@@ -40,6 +40,8 @@ public struct UploadRecord: Sendable {
     public let concatenation: String?
     /// Where bytes begin that count only if a digest matches; they came before a crash where it is set at a start.
     public let pendingFrom: Int64?
+    /// Whether the client's last body came whole and was to end the upload.
+    public let isEnded: Bool
     /// Set where the owner ended the upload's address after it was complete.
     public let deletedAt: Timestamp?
 
@@ -48,7 +50,7 @@ public struct UploadRecord: Sendable {
         u.id, u.task_id, u.account_id, u.file_name, u.file_size, u.content_type, u.chunk_size, u.chunks_uploaded,
         u.bytes_uploaded, u.pool_id, u.bundle_id, u.expired_at, u.hash, u.reserved_bytes, u.legacy_events, u.face,
         u.staging_path, u.boot_id, u.hashed_bytes, u.hash_state, u.file_id, u.session_expires_at, u.session_serial,
-        u.last_activity, u.created_at, u.updated_at, u.length_deferred, u.metadata, u.concatenation, u.pending_from, u.deleted_at,
+        u.last_activity, u.created_at, u.updated_at, u.length_deferred, u.metadata, u.concatenation, u.pending_from, u.is_ended, u.deleted_at,
         t.status AS task_status, t.error_message
         """
     public static let tables = "upload_tasks u JOIN tasks t ON t.task_id = u.task_id"
@@ -89,6 +91,7 @@ public struct UploadRecord: Sendable {
         metadata = try row.optionalText("metadata")
         concatenation = try row.optionalText("concatenation")
         pendingFrom = try row.optionalInt64("pending_from")
+        isEnded = try row.bool("is_ended")
         deletedAt = try row.optionalTimestamp("deleted_at")
     }
 

@@ -296,7 +296,7 @@ extension UploadService {
         default:
             // Cancel or expiry came first: the bytes are nobody's.
             await collect(path, pool: record.poolId, store: store)
-            throw UploadSession.closedError(status ?? .cancelled, taskId: record.taskId)
+            throw record.refusal(as: status ?? .cancelled)
         }
         throw (error as? StorageError)?.asDriveError ?? error
     }

@@ -27,14 +27,22 @@ extension UploadService {
     }
 
     /// Ends an upload without a file. The database decides the race against complete: false where that won.
+    ///
+    /// - Parameter cutoff: an upload that showed a sign of life since then is not ended; nil: whatever it did.
     @discardableResult
-    func end(_ taskId: String, as status: TaskStatus, message: String, code: String?, by caller: Caller) async throws -> Bool {
+    func end(
+        _ taskId: String, as status: TaskStatus, message: String, code: String?, idleSince cutoff: Timestamp? = nil, by caller: Caller
+    ) async throws -> Bool {
         let now = surroundings.now()
         let surroundings = surroundings
         let record = try await database.write { sql -> UploadRecord? in
             let changed = try sql.execute(
-                "UPDATE upload_tasks SET status = $3, updated_at = $4, hash_state = NULL WHERE task_id = $1 AND account_id = $2 AND status = 0",
-                [.text(taskId), .uuid(caller.accountId), .integer(status.uploadStatusCode), .timestamp(now)])
+                """
+                UPDATE upload_tasks SET status = $3, updated_at = $4, hash_state = NULL
+                WHERE task_id = $1 AND account_id = $2 AND status = 0\(cutoff == nil ? "" : " AND last_activity < $5")
+                """,
+                [.text(taskId), .uuid(caller.accountId), .integer(status.uploadStatusCode), .timestamp(now)]
+                    + (cutoff.map { [.timestamp($0)] } ?? []))
             guard changed == 1, let record = try UploadRecord.find(taskId, account: caller.accountId, in: sql) else { return nil }
             try sql.execute(
                 """

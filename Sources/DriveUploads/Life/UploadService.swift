@@ -25,6 +25,8 @@ public final class UploadService: Sendable {
 
     struct Assemblies {
         var running: [String: Task<Void, Never>] = [:]
+        /// Those that are to run once more.
+        var again: Set<String> = []
         var isStopping = false
     }
 

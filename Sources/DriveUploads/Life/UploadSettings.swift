@@ -25,6 +25,8 @@ public struct UploadSettings: Sendable {
     /// After so many bytes, or so long, the place a stream has come to is noted while its body still comes.
     public var checkpointBytes: Int64 = 64 << 20
     public var checkpointInterval: Duration = .seconds(2)
+    /// How long the request that joins parts waits for the file, which is put together beside it.
+    public var assemblyPatience: Duration = .seconds(1)
     /// How long complete waits for verification before it answers `202`.
     public var verificationPatience: Duration = .seconds(5)
     public var blobGracePeriod: Duration = .seconds(3600)

@@ -95,18 +95,21 @@ public final class Housekeeping: Sendable {
             let stale = try await uploads.database.read { sql in
                 try sql.query(
                     """
-                    SELECT task_id, account_id FROM upload_tasks
+                    SELECT task_id, account_id, CASE WHEN created_at < $4 OR (expired_at IS NOT NULL AND expired_at < $2) THEN 1 ELSE 0 END
+                        AS is_over FROM upload_tasks
                     WHERE status = 0 AND (created_at < $4 OR (expired_at IS NOT NULL AND expired_at < $2) OR (last_activity < $1
                         AND NOT (concatenation IS NOT NULL AND concatenation = $5 AND NOT length_deferred AND bytes_uploaded = file_size)))
                     ORDER BY last_activity LIMIT $3
                     """,
                     // A part that has all its bytes waits for its siblings.
                     [.timestamp(cutoff), .timestamp(now), .int(Self.batch), .timestamp(oldest), .text(Concatenation.partial)]
-                ).map { (try $0.text("task_id"), try $0.uuid("account_id")) }
+                ).map { (try $0.text("task_id"), try $0.uuid("account_id"), try $0.int64("is_over") == 1) }
             }
-            for (taskId, account) in stale {
+            for (taskId, account, isOver) in stale {
+                // Ending others may have taken a while: who came back meanwhile is not ended.
                 let done = try await uploads.end(
-                    taskId, as: .expired, message: "No activity for too long.", code: "TASK_EXPIRED", by: .system(for: account))
+                    taskId, as: .expired, message: "No activity for too long.", code: "TASK_EXPIRED", idleSince: isOver ? nil : cutoff,
+                    by: .system(for: account))
                 if done { ended += 1 }
             }
             if stale.count < Self.batch { return ended }

@@ -14,6 +14,10 @@ final class StreamSession: OpenUpload {
         var digest: FileDigest
         /// What the rows cover.
         var segments: StreamSegments
+        /// The rows say that bytes come which count only if a digest matches.
+        var isPendingNoted: Bool
+        /// The client's last body came whole and was to end the upload.
+        var isEnded: Bool
         /// When bytes were noted last.
         var lastActivity: Timestamp
         var writer: StreamWriter?
@@ -27,6 +31,7 @@ final class StreamSession: OpenUpload {
 
     let taskId: String
     let accountId: UUID
+    let face: String
     let file: OpenFile
     let pool: LocalPool
     let flush = FlushOnce()
@@ -35,13 +40,14 @@ final class StreamSession: OpenUpload {
     init(record: UploadRecord, file: OpenFile, pool: LocalPool, digest: FileDigest, segments: StreamSegments) {
         taskId = record.taskId
         accountId = record.accountId
+        face = record.face
         self.file = file
         self.pool = pool
         let length = record.isLengthDeferred ? nil : record.plan.fileSize
         state = Mutex(
             State(
                 ledger: StreamLedger(offset: digest.byteCount, length: length), record: record, digest: digest, segments: segments,
-                lastActivity: record.lastActivity))
+                isPendingNoted: record.pendingFrom != nil, isEnded: record.isEnded, lastActivity: record.lastActivity))
     }
 
     func withState<Result: Sendable>(_ body: (inout sending State) throws -> sending Result) rethrows -> sending Result {

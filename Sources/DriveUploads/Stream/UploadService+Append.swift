@@ -74,6 +74,9 @@ extension UploadService {
         _ record: UploadRecord, _ append: StreamAppend, _ body: Body
     ) async throws -> StreamUpload {
         guard record.status == .completed, !Concatenation.isFinal(record) else { throw record.refusal(as: .completed) }
+        if let length = append.length, length != record.plan.fileSize {
+            throw Self.lengthMismatch(length, known: record.plan.fileSize)
+        }
         if append.offset == record.plan.fileSize, try await isEmpty(body, append) {
             return try await stream(record.taskId, by: .system(for: record.accountId))
         }
@@ -103,8 +106,12 @@ extension UploadService {
         let outcome: Outcome
         do {
             let limit = try await prepare(append, in: session, by: caller)
-            if body.isProvisional { try await mark(pendingFrom: append.offset, of: session) }
-            outcome = await transfer(body, append, limit: limit, from: before, as: writer.id, in: session)
+            if body.isProvisional {
+                try await mark(pendingFrom: append.offset, of: session)
+            } else if session.withState({ $0.isPendingNoted }), let error = await checkpoint(before, of: session, clearing: true) {
+                throw error
+            }
+            outcome = await transfer(body, append, limit: limit, from: before, as: writer.id, in: session, by: caller)
         } catch {
             outcome = Outcome(kept: before, failure: error)
         }
@@ -133,7 +140,7 @@ extension UploadService {
 
     private func transfer<Body: StreamBody>(
         _ body: Body, _ append: StreamAppend, limit: Int64, from before: FileDigest, as id: StreamLedger.WriterID,
-        in session: StreamSession
+        in session: StreamSession, by caller: Caller
     ) async -> Outcome {
         let writer = ChunkWriter(
             file: session.file, io: io, start: append.offset, digests: ChunkDigests(wholeFile: before, body: body.likelyDigests))
@@ -159,7 +166,7 @@ extension UploadService {
                     guard !isProvisional, digest.byteCount > noted.bytes else { return }
                     guard digest.byteCount - noted.bytes >= self.settings.checkpointBytes || now - noted.at >= interval else { return }
                     noted = (digest.byteCount, now)
-                    if await self.checkpoint(digest, of: session) { await append.progress?(digest.byteCount) }
+                    if await self.checkpoint(digest, of: session) == nil { await append.progress?(digest.byteCount) }
                 },
                 keepsWhatCame: !isProvisional))
         var failure: (any Error)?
@@ -167,8 +174,12 @@ extension UploadService {
             try await transfer.run(limit: limit) { _ in
                 append.limit == limit ? Self.overLimit(limit) : Self.exceeded(length: append.offset + limit)
             }
-            if let count = append.contentLength, transfer.writer.written != count { throw Self.interrupted(before) }
+            if let count = append.contentLength, transfer.writer.written != count {
+                throw Self.interrupted(transfer.writer.digests.wholeFile ?? before)
+            }
             try await verify(transfer.body, transfer.writer.digests, from: append.offset, in: session)
+            // While nobody else may write: from here on no body is longer.
+            if append.ending == .atEnd { try await declare((transfer.writer.digests.wholeFile ?? before).byteCount, in: session, by: caller) }
         } catch {
             failure = error
         }
@@ -199,27 +210,48 @@ extension UploadService {
     ) async -> Outcome {
         var outcome = outcome
         if outcome.failure != nil {
-            if isProvisional { outcome.kept = before }
-            do {
-                // Behind the kept bytes may lie others: refused ones, or half a write.
-                let end = outcome.kept.byteCount
-                try await io.run { if try session.file.size() > end { try session.file.truncate(to: end) } }
-            } catch {
-                logger.error("a staged file cannot be cut off", metadata: ["task": "\(session.taskId)", "error": "\(error)"])
-            }
+            // Of a body that is longer than it may be nobody can tell which bytes are meant: it must not make the upload whole.
+            let isOverlong = (outcome.failure as? DriveError)?.code == .lengthExceeded
+            if isProvisional || isOverlong { outcome.kept = before }
+            await cutOff(session, at: outcome.kept.byteCount)
         }
         let isWhole = session.withState { $0.ledger.length == outcome.kept.byteCount }
         let isPart = session.withState { Concatenation.isPartial($0.record) }
         // What is published right now needs no note of how far it came.
         let isAboutToComplete = isWhole && !isPart && append.ending != .never && outcome.failure == nil
-        if !isAboutToComplete || isProvisional {
-            await checkpoint(outcome.kept, of: session, clearing: isProvisional)
+        // Over the IETF protocol the length does not say that the upload is to end: that is noted, should publishing fail.
+        let isEnded = isAboutToComplete && append.ending == .atEnd
+        if !isAboutToComplete || isProvisional || isEnded,
+            let error = await checkpoint(outcome.kept, of: session, clearing: isProvisional, ending: isEnded)
+        {
+            if isProvisional, outcome.failure == nil {
+                // After a restart these bytes would be cut off: they are not told as kept.
+                outcome = Outcome(kept: before, failure: error)
+                await cutOff(session, at: before.byteCount)
+            } else if session.face == UploadFace.resumable {
+                // An offset that is told has to survive everything.
+                outcome.failure = outcome.failure ?? error
+            }
         }
         let isTakenOver = writer.isTakenOver
         session.finish(writer, keeping: outcome.kept)
         if let failure = outcome.failure { outcome.failure = meaning(of: failure, isTakenOver: isTakenOver, kept: outcome.kept, session) }
         if isWhole, isPart { wakeAssembly(ofPart: session.taskId, account: session.accountId) }
         return outcome
+    }
+
+    /// Behind the kept bytes may lie others: refused ones, or half a write. The room that was promised stays.
+    private func cutOff(_ session: StreamSession, at end: Int64) async {
+        let reserved = session.withState { $0.record.plan.fileSize }
+        do {
+            try await io.run {
+                guard try session.file.size() > end else { return }
+                try session.file.truncate(to: end)
+                try session.file.preallocate(reserved, keepSize: true)
+            }
+        } catch {
+            logger.error("a staged file cannot be cut off", metadata: ["task": "\(session.taskId)", "error": "\(error)"])
+        }
     }
 
     /// What the client is told of a body that ended early.
@@ -247,7 +279,6 @@ extension UploadService {
         _ outcome: Outcome, _ append: StreamAppend, in session: StreamSession, by caller: Caller
     ) async throws -> StreamUpload {
         if let failure = outcome.failure { throw failure }
-        if append.ending == .atEnd { try await declare(outcome.kept.byteCount, in: session, by: caller) }
         let mayComplete = session.withState { state in
             append.ending != .never && state.ledger.isWhole && !Concatenation.isPartial(state.record)
         }

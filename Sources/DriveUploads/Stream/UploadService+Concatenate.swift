@@ -23,7 +23,8 @@ extension UploadService {
             throw DriveError(
                 .invalidConcatenation, "A final upload names 1 to \(Self.maximumParts) parts.", details: ["rule": "Upload-Concat"])
         }
-        if let known = try await existingFinal(of: parts, metadata: request.metadata, account: caller.accountId) {
+        let (metadata, account) = (request.metadata, caller.accountId)
+        if let known = try await database.read({ sql in try Self.existingFinal(of: parts, metadata: metadata, account: account, in: sql) }) {
             return try await stream(known, by: caller)
         }
         var request = request
@@ -31,10 +32,27 @@ extension UploadService {
         request.isPartial = false
         let records = try await partRecords(parts, account: caller.accountId)
         request.poolId = request.poolId ?? parts.first.flatMap { records[$0]?.poolId }
-        if let length = Self.length(of: parts, records) { try checkLength(length) }
         let (draft, _) = try await streamDraft(request, concatenation: text, by: caller)
         let (settings, surroundings) = (settings, surroundings)
+        if let length = Self.length(of: parts, records) {
+            // What would be refused later is refused now, while the client listens.
+            try checkLength(length)
+            let more = max(0, length - records.values.reduce(0) { $0 + $1.plan.fileSize })
+            let demand = QuotaLedger.Demand(charge: draft.pool.policy.charge(for: more), bytes: more)
+            if let refusal = draft.pool.policy.refusal(
+                contentType: draft.contentType, size: length, role: caller.role.rawValue, poolName: draft.pool.name)
+            {
+                throw refusal
+            }
+            try await database.read { sql in try QuotaLedger.expectRoom(for: demand, account: account, settings: settings, in: sql) }
+        }
         let record = try await database.write { sql -> UploadRecord? in
+            // Two equal requests at once: the second one finds what the first one made.
+            try Self.claim(parts, account: account, in: sql)
+            if let known = try Self.existingFinal(of: parts, metadata: metadata, account: account, in: sql) {
+                return try UploadRecord.find(known, account: account, in: sql)
+            }
+            try Self.expectUnclaimed(parts, in: sql)
             try draft.insert(by: caller, settings: settings, surroundings: surroundings, in: sql)
             for (position, part) in parts.enumerated() {
                 try sql.execute(
@@ -44,26 +62,80 @@ extension UploadService {
             return try UploadRecord.find(draft.taskId, account: caller.accountId, in: sql)
         }
         guard let record else { throw Self.notFound(draft.taskId) }
+        if record.status.isTerminal { return try await stream(record.taskId, by: caller) }
         assemble(record)
-        return try await assemblingStatus(of: record)
+        // Small ones stand by then, and clients that never ask again learn of a refusal.
+        await assembled(record.taskId, within: settings.assemblyPatience)
+        return try await stream(record.taskId, by: caller)
+    }
+
+    /// Waits a moment for a run that puts an upload together.
+    private func assembled(_ taskId: String, within patience: Duration) async {
+        guard let running = assemblies.withLock({ $0.running[taskId] }) else { return }
+        let (ends, continuation) = AsyncStream.makeStream(of: Void.self)
+        let waiting = Task {
+            await running.value
+            continuation.finish()
+        }
+        let timer = Task {
+            try? await Task.sleep(for: patience)
+            continuation.finish()
+        }
+        for await _ in ends {}
+        waiting.cancel()
+        timer.cancel()
+    }
+
+    /// Whether the upload that a part's bytes were handed to is still there, or became a file.
+    func isPieceOfAnUpload(_ part: UploadRecord) async throws -> Bool {
+        let (id, account) = (part.taskId, part.accountId)
+        return try await database.read { sql in
+            try sql.first(
+                """
+                SELECT u.task_id FROM upload_parts p JOIN upload_tasks u ON u.task_id = p.final_task_id
+                WHERE p.part_task_id = $1 AND u.account_id = $2 AND u.status IN (0, 1) AND u.deleted_at IS NULL LIMIT 1
+                """, [.text(id), .uuid(account)]) != nil
+        }
+    }
+
+    /// Locks the parts' rows, in one order for all. Throws where one has ended meanwhile.
+    private static func claim(_ parts: [String], account: UUID, in sql: any SQLSession) throws {
+        for part in Set(parts).sorted() {
+            let row = try sql.first(
+                "SELECT task_id FROM upload_tasks WHERE task_id = $1 AND account_id = $2\(sql.dialect.forUpdate)", [.text(part), .uuid(account)])
+            guard row != nil else { throw refused("There is no part with the id \(part).", part: part) }
+        }
+    }
+
+    /// Each part becomes a piece of one upload: its bytes are handed over.
+    private static func expectUnclaimed(_ parts: [String], in sql: any SQLSession) throws {
+        for part in Set(parts) {
+            let open = try sql.first("SELECT status FROM upload_tasks WHERE task_id = $1", [.text(part)])
+            let claimed = try sql.first(
+                """
+                SELECT p.final_task_id FROM upload_parts p JOIN upload_tasks u ON u.task_id = p.final_task_id
+                WHERE p.part_task_id = $1 AND u.status = 0 LIMIT 1
+                """, [.text(part)])
+            guard try open?.int64("status") == 0, claimed == nil else {
+                throw refused("The part \(part) was used by another upload, or has ended.", part: part)
+            }
+        }
     }
 
     /// A final upload of exactly these parts that was made before: a client repeats its request where the answer got lost.
-    private func existingFinal(of parts: [String], metadata: String?, account: UUID) async throws -> String? {
+    private static func existingFinal(of parts: [String], metadata: String?, account: UUID, in sql: any SQLSession) throws -> String? {
         guard let first = parts.first else { return nil }
-        return try await database.read { sql in
-            let candidates = try sql.query(
-                """
-                SELECT u.task_id, u.metadata FROM upload_parts p JOIN upload_tasks u ON u.task_id = p.final_task_id
-                WHERE p.part_task_id = $1 AND p.position = 0 AND u.account_id = $2 AND u.status IN (0, 1) AND u.deleted_at IS NULL
-                ORDER BY u.created_at
-                """, [.text(first), .uuid(account)])
-            for row in candidates where try row.optionalText("metadata") == metadata {
-                let id = try row.text("task_id")
-                if try Self.parts(of: id, in: sql) == parts { return id }
-            }
-            return nil
+        let candidates = try sql.query(
+            """
+            SELECT u.task_id, u.metadata FROM upload_parts p JOIN upload_tasks u ON u.task_id = p.final_task_id
+            WHERE p.part_task_id = $1 AND p.position = 0 AND u.account_id = $2 AND u.status IN (0, 1) AND u.deleted_at IS NULL
+            ORDER BY u.created_at
+            """, [.text(first), .uuid(account)])
+        for row in candidates where try row.optionalText("metadata") == metadata {
+            let id = try row.text("task_id")
+            if try Self.parts(of: id, in: sql) == parts { return id }
         }
+        return nil
     }
 
     private static func parts(of final: String, in sql: any SQLSession) throws -> [String] {
@@ -125,10 +197,18 @@ extension UploadService {
     /// Starts to put a final upload together, where that is not under way.
     func assemble(_ record: UploadRecord) {
         assemblies.withLock { assemblies in
-            guard !assemblies.isStopping, assemblies.running[record.taskId] == nil else { return }
+            guard !assemblies.isStopping else { return }
+            guard assemblies.running[record.taskId] == nil else {
+                // What changed meanwhile may be what the run has looked at already.
+                assemblies.again.insert(record.taskId)
+                return
+            }
             assemblies.running[record.taskId] = Task {
-                await self.runAssembly(record)
-                self.assemblies.withLock { $0.running[record.taskId] = nil }
+                repeat { await self.runAssembly(record) } while self.assemblies.withLock { assemblies in
+                    if assemblies.again.remove(record.taskId) != nil, !assemblies.isStopping { return true }
+                    assemblies.running[record.taskId] = nil
+                    return false
+                }
             }
         }
     }
@@ -198,7 +278,9 @@ extension UploadService {
             try await assembleParts(of: current)
         } catch let error as DriveError where [.uploadGone, .taskExpired, .uploadCompleted, .hashMismatch].contains(error.code) {
             // It has ended meanwhile.
-        } catch let error as DriveError where error.code.category == .refused || error.code == .invalidConcatenation {
+        } catch let error as DriveError
+            where [.refused, .tooLarge].contains(error.code.category) || error.code == .invalidConcatenation
+        {
             await fail(record, because: error)
         } catch let error as DriveError where error.code == .shuttingDown {
             logger.info("a concatenation goes on at the next start", metadata: ["task": "\(record.taskId)"])
@@ -228,14 +310,37 @@ extension UploadService {
                 let isWhole = try await withStream(part, account: account) { $0.withState { $0.ledger.isWhole && $0.writer == nil } }
                 guard isWhole else { return }
             }
-            try checkLength(length)
+            try await makeRoom(for: record, length: length, parts: records)
             try await copy(parts, to: id, account: account, length: length)
-            try await handOver(parts, records: records, to: id, length: length, account: account)
+            do {
+                try await handOver(parts, records: records, to: id, length: length, account: account)
+            } catch {
+                // It may have been made all the same: what is open here is opened anew.
+                for part in parts + [id] { forget(part, account: account) }
+                throw error
+            }
         }
         try await withStream(id, account: account) { session in
             _ = try await complete(session, by: caller)
         }
         await removeParts(parts, account: account)
+    }
+
+    /// Checks what can be checked before bytes are copied, and holds room for what the parts do not hold: those that stand in
+    /// several places.
+    private func makeRoom(for record: UploadRecord, length: Int64, parts: [String: UploadRecord]) async throws {
+        try checkLength(length)
+        let pool = try await pools.open(record.poolId).pool
+        if let refusal = pool.policy.refusal(
+            contentType: record.contentType, size: length, role: Caller.system(for: record.accountId).role.rawValue, poolName: pool.name)
+        {
+            throw refusal
+        }
+        let held = parts.values.reduce(Int64(0)) { $0 + $1.plan.fileSize }
+        guard length > held else { return }
+        try await withStream(record.taskId, account: record.accountId) { session in
+            try await resize(session, to: length - held, isFinal: false)
+        }
     }
 
     /// Copies the parts behind one another, by reference where the file system can, and hashes them on the way.
@@ -251,7 +356,7 @@ extension UploadService {
                     try await withStream(part, account: account) { source in
                         let size = source.withState { $0.ledger.offset }
                         // The part's bytes are on the disk before the file that replaces them says so.
-                        if digest.byteCount < start + size { try await staging { try await source.flush.run(source.file, io: io) } }
+                        if digest.byteCount < start + size { try await flush(source, withName: false) }
                         while digest.byteCount < start + size {
                             if assemblies.withLock({ $0.isStopping }) {
                                 throw DriveError(.shuttingDown, "The server stops; the concatenation goes on at its next start.")
@@ -263,8 +368,9 @@ extension UploadService {
                         start += size
                     }
                 }
-                // From the hand-over on these are the only bytes.
-                try await staging { try await session.flush.run(session.file, io: io) }
+                // From the hand-over on these are the only bytes: on the disk, by name, and in the rows.
+                try await flush(session, withName: true)
+                if let error = await checkpoint(digest, of: session, clearing: true) { throw error }
                 result = digest.byteCount == length ? .success(()) : .failure(Self.refused("A part changed meanwhile.", part: final))
             } catch {
                 result = .failure(error)
@@ -300,11 +406,6 @@ extension UploadService {
         let pool = try await pools.open(record.poolId).pool
         let (settings, now, surroundings) = (settings, surroundings.now(), surroundings)
         let charge = pool.policy.charge(for: length)
-        if let refusal = pool.policy.refusal(
-            contentType: record.contentType, size: length, role: Caller.system(for: account).role.rawValue, poolName: pool.name)
-        {
-            throw refusal
-        }
         let updated = try await database.write { sql -> UploadRecord? in
             for part in records.values {
                 let changed = try sql.execute(

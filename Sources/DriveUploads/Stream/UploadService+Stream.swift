@@ -5,6 +5,7 @@ import DriveModel
 import DriveStorage
 import Foundation
 import Logging
+import Synchronization
 
 extension UploadService {
     /// Creates an upload whose bytes come as one stream. Over tus a length of 0 completes it at once, unless it is a part.
@@ -31,12 +32,18 @@ extension UploadService {
             throw error
         }
         guard let record else { throw Self.notFound(draft.taskId) }
-        let session = StreamSession(record: record, file: file, pool: store, digest: FileDigest(), segments: StreamSegments())
-        session.beginUse()
-        defer { session.endUse() }
-        keep(session)
-        guard request.length == 0, request.face == UploadFace.tus, !request.isPartial else { return status(of: session) }
-        return completed(record, try await complete(session, by: caller))
+        keepIfAbsent(StreamSession(record: record, file: file, pool: store, digest: FileDigest(), segments: StreamSegments()))
+        return try await withStream(record.taskId, account: caller.accountId) { session in
+            guard request.length == 0, request.face == UploadFace.tus, !request.isPartial else { return status(of: session) }
+            return completed(record, try await complete(session, by: caller))
+        }
+    }
+
+    /// A client that learned of the upload by its event may have opened it already.
+    private func keepIfAbsent(_ session: StreamSession) {
+        let key = SessionKey(taskId: session.taskId, account: session.accountId)
+        let isAbsent = sessions.withLock { $0[key] == nil }
+        if isAbsent { keep(session) }
     }
 
     /// Checks everything that can be checked before the first byte.
@@ -95,8 +102,9 @@ extension UploadService {
                 _ = try await session.settledOffset(patience: settings.takeoverPatience)
                 try await awaitCompletion(of: session)
                 if session.withState({ $0.closedAs }) != nil { throw session.closedError() }
+                try await keepPromise(session)
                 let mustComplete = session.withState {
-                    $0.ledger.isWhole && $0.record.face == UploadFace.tus && !Concatenation.isPartial($0.record)
+                    $0.ledger.isWhole && ($0.record.face == UploadFace.tus || $0.isEnded) && !Concatenation.isPartial($0.record)
                 }
                 guard mustComplete else { return status(of: session) }
                 return completed(session.record, try await complete(session, by: caller))
@@ -106,6 +114,15 @@ extension UploadService {
             if let ended = try await endedStatus(of: try await streamRecord(taskId, account: caller.accountId)) { return ended }
             throw error
         }
+    }
+
+    /// An offset told over the IETF protocol is on the disk and in the rows.
+    private func keepPromise(_ session: StreamSession) async throws {
+        guard session.face == UploadFace.resumable else { return }
+        let (digest, noted) = session.withState { ($0.digest, $0.segments.end) }
+        guard noted < digest.byteCount, await checkpoint(digest, of: session) != nil else { return }
+        throw DriveError(
+            .uploadBusy, "The offset cannot be promised now; ask again.", details: ["taskId": .string(session.taskId)], retryAfter: 1)
     }
 
     /// Throws what a request meets that would add to an upload which is not there, or takes nothing any more.
@@ -127,7 +144,7 @@ extension UploadService {
         }
         let now = surroundings.now()
         let surroundings = surroundings
-        let current = try await streamRecord(taskId, account: caller.accountId)
+        let current = try await find(taskId, account: caller.accountId)
         guard current.status == .completed else { throw current.refusal(as: current.status) }
         try await database.write { sql in
             let changed = try sql.execute(
@@ -145,10 +162,20 @@ extension UploadService {
     /// The upload's row. Throws `TASK_NOT_FOUND` also for another's and for one that came through another door, each of which
     /// promises something else; `UPLOAD_GONE` for a deleted one.
     func streamRecord(_ taskId: String, over face: String? = nil, account: UUID) async throws -> UploadRecord {
-        let record = try await find(taskId, account: account)
+        // What is open here needs no look into the database.
+        let known = openStream(taskId, account: account)
+        let record: UploadRecord
+        if let known { record = known } else { record = try await find(taskId, account: account) }
         guard UploadFace.isStream(record.face), face == nil || face == record.face else { throw Self.notFound(taskId) }
         guard record.deletedAt == nil else { throw Self.deleted(taskId) }
         return record
+    }
+
+    /// The row of an upload that is open in this process and takes bytes.
+    private func openStream(_ taskId: String, account: UUID) -> UploadRecord? {
+        let entry = sessions.withLock { $0[SessionKey(taskId: taskId, account: account)] }
+        guard case .open(let open)? = entry, let session = open as? StreamSession else { return nil }
+        return session.withState { $0.closedAs == nil ? $0.record : nil }
     }
 
     static func deleted(_ taskId: String) -> DriveError {
@@ -160,7 +187,14 @@ extension UploadService {
         guard record.status.isTerminal else { return nil }
         guard record.status == .completed else { throw record.refusal(as: record.status) }
         // A part that became a piece of another upload is no file.
-        guard let fileId = record.fileId else { return self.status(of: record, offset: record.plan.fileSize, phase: .receiving) }
+        guard let fileId = record.fileId else {
+            guard try await isPieceOfAnUpload(record) else {
+                throw DriveError(
+                    .uploadGone, "The upload that this part became a piece of is gone; create a new one.",
+                    details: ["taskId": .string(record.taskId)])
+            }
+            return self.status(of: record, offset: record.plan.fileSize, phase: .receiving)
+        }
         let (account, id) = (record.accountId, fileId)
         let file = try await database.read { sql in try FileRow.find(id, account: account, in: sql) }
         return self.status(of: record, offset: record.plan.fileSize, phase: .completed(file))

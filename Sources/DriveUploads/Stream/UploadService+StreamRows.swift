@@ -11,31 +11,36 @@ extension UploadService {
     /// An upload of unknown length reserves room in steps of at least so many bytes.
     private static let reservationStep: Int64 = 64 << 20
 
-    /// Notes in the rows how far the upload has come. Where it cannot be noted now, nothing is lost: the file's size tells it
-    /// too, and the next note makes up for it.
+    /// Notes in the rows how far the upload has come. Where it cannot be noted now, nothing is lost while the machine runs: the
+    /// file's size tells it too, and the next note makes up for it.
     ///
     /// Over the IETF protocol an offset is a promise that survives everything, so the bytes are flushed first.
-    /// - Parameter clearing: whether provisional bytes have become kept ones, or went.
-    /// - Returns: whether it was noted.
+    /// - Parameters:
+    ///   - clearing: whether provisional bytes have become kept ones, or went.
+    ///   - ending: whether the body that brought the last of these bytes was to end the upload.
+    /// - Returns: why it was not noted; nil where it was.
     @discardableResult
-    func checkpoint(_ digest: FileDigest, of session: StreamSession, clearing: Bool = false) async -> Bool {
+    func checkpoint(
+        _ digest: FileDigest, of session: StreamSession, clearing: Bool = false, ending: Bool = false
+    ) async -> (any Error)? {
         let (record, segments, length) = session.withState { ($0.record, $0.segments, $0.ledger.length) }
-        guard session.withState({ $0.closedAs }) == nil, clearing || digest.byteCount > segments.end else { return true }
+        guard session.withState({ $0.closedAs }) == nil else { return session.closedError() }
+        guard clearing || ending || digest.byteCount > segments.end else { return nil }
         var extended = segments
         let row = extended.extend(to: digest, length: length ?? 0)
         let now = surroundings.now()
         let bytes = extended.end
         do {
-            if record.face == UploadFace.resumable, row != nil { try await session.flush.run(session.file, io: io) }
+            if record.face == UploadFace.resumable, row != nil { try await flush(session, withName: segments.count == 0) }
             try await database.write { [extended] sql in
                 let changed = try sql.execute(
                     """
                     UPDATE upload_tasks SET bytes_uploaded = $2, hashed_bytes = $3, hash_state = $4, pending_from = NULL, last_activity = $5,
-                        updated_at = $5 WHERE task_id = $1 AND status = 0
+                        updated_at = $5\(ending ? ", is_ended = $6" : "") WHERE task_id = $1 AND status = 0
                     """,
                     [
                         .text(record.taskId), .integer(bytes), .integer(digest.byteCount), .blob(digest.savedState()), .timestamp(now),
-                    ])
+                    ] + (ending ? [.bool(true)] : []))
                 guard changed == 1 else { throw try ProgressNote.ended(record, in: sql) }
                 if let row {
                     try sql.execute(
@@ -51,22 +56,54 @@ extension UploadService {
             session.withState { state in
                 state.segments = extended
                 state.lastActivity = now
+                state.isPendingNoted = false
+                if ending { state.isEnded = true }
             }
-            return true
+            return nil
         } catch let error as DriveError where [.uploadGone, .taskExpired, .uploadCompleted].contains(error.code) {
-            return false
+            return error
         } catch {
             logger.error("how far an upload came cannot be noted", metadata: ["task": "\(record.taskId)", "error": "\(error)"])
-            return false
+            return error
+        }
+    }
+
+    /// Flushes the staged bytes, and with `withName` the folder's entry of them. Where a flush fails the kernel may have dropped
+    /// the bytes, and no later flush proves anything: the upload has failed.
+    func flush(_ session: StreamSession, withName: Bool) async throws {
+        do {
+            try await session.flush.run(session.file, io: io)
+            if withName { try await session.pool.syncStaging() }
+        } catch {
+            endDamaged(session.record, message: "The disk failed while the bytes were flushed; upload the file again.")
+            throw (error as? StorageError)?.asDriveError ?? error
+        }
+    }
+
+    /// Ends an upload whose bytes are lost. Not at once: who ends an upload waits for its opening, and for its writer.
+    private func endDamaged(_ record: UploadRecord, message: String) {
+        logger.error("an upload has lost bytes", metadata: ["task": "\(record.taskId)", "reason": "\(message)"])
+        Task {
+            do {
+                try await self.end(
+                    record.taskId, as: .failed, message: message, code: "STORAGE_FAILED", by: .system(for: record.accountId))
+            } catch {
+                logger.error("an upload that lost bytes cannot be ended", metadata: ["task": "\(record.taskId)", "error": "\(error)"])
+            }
         }
     }
 
     /// Notes that bytes come which count only if a digest matches: after a crash they are cut off.
     func mark(pendingFrom offset: Int64, of session: StreamSession) async throws {
-        let taskId = session.taskId
+        let (taskId, now) = (session.taskId, surroundings.now())
         try await database.write { sql in
             try sql.execute(
-                "UPDATE upload_tasks SET pending_from = $2 WHERE task_id = $1 AND status = 0", [.text(taskId), .integer(offset)])
+                "UPDATE upload_tasks SET pending_from = $2, last_activity = $3 WHERE task_id = $1 AND status = 0",
+                [.text(taskId), .integer(offset), .timestamp(now)])
+        }
+        session.withState { state in
+            state.isPendingNoted = true
+            state.lastActivity = now
         }
     }
 
@@ -88,7 +125,6 @@ extension UploadService {
             throw refusal
         }
         try await resize(session, to: length, isFinal: true)
-        session.withState { _ = $0.ledger.declare(length) }
     }
 
     /// Makes sure that bytes up to `end` are within the quota and have room on the disk.
@@ -100,18 +136,27 @@ extension UploadService {
         let ahead = min(max(end, reserved + Self.reservationStep), settings.maximumFileSize)
         do {
             try await resize(session, to: ahead, isFinal: false)
-        } catch let error as DriveError where ahead > end && [.quotaExceeded, .tooManyOpenUploads, .poolPolicy].contains(error.code) {
+        } catch let error as DriveError
+            where ahead > end && [.quotaExceeded, .tooManyOpenUploads, .poolPolicy, .storageFull].contains(error.code)
+        {
             try await resize(session, to: end, isFinal: false)
         }
     }
 
-    private func resize(_ session: StreamSession, to size: Int64, isFinal: Bool) async throws {
+    /// Changes what the upload holds, and its length where that is final. What it held is read under the row's lock: an
+    /// earlier change may have been made whose answer got lost.
+    func resize(_ session: StreamSession, to size: Int64, isFinal: Bool) async throws {
         let record = session.record
         let pool = try await pools.open(record.poolId).pool
         let settings = settings
         let charge = pool.policy.charge(for: size)
         let updated = try await database.write { sql -> UploadRecord? in
-            let changed = try sql.execute(
+            let row = try sql.first(
+                "SELECT file_size, reserved_bytes FROM upload_tasks WHERE task_id = $1 AND status = 0\(sql.dialect.forUpdate)",
+                [.text(record.taskId)])
+            guard let row else { throw try ProgressNote.ended(record, in: sql) }
+            let held = QuotaLedger.Demand(charge: try row.int64("reserved_bytes"), bytes: try row.int64("file_size"))
+            try sql.execute(
                 """
                 UPDATE upload_tasks SET file_size = $2, reserved_bytes = $3, length_deferred = $4, chunk_size = $5, chunks_count = $6
                 WHERE task_id = $1 AND status = 0
@@ -119,18 +164,19 @@ extension UploadService {
                 [
                     .text(record.taskId), .integer(size), .integer(charge), .bool(!isFinal), .integer(max(1, size)), .int(size > 0 ? 1 : 0),
                 ])
-            guard changed == 1 else { throw try ProgressNote.ended(record, in: sql) }
             try QuotaLedger.resize(
-                from: QuotaLedger.Demand(charge: record.reservedBytes, bytes: record.plan.fileSize),
-                to: QuotaLedger.Demand(charge: charge, bytes: size), for: record.accountId, settings: settings, in: sql)
-            if size >= record.plan.fileSize {
-                try QuotaLedger.openBytes(size - record.plan.fileSize, in: pool, sql: sql)
+                from: held, to: QuotaLedger.Demand(charge: charge, bytes: size), for: record.accountId, settings: settings, in: sql)
+            if size >= held.bytes {
+                try QuotaLedger.openBytes(size - held.bytes, in: pool, sql: sql)
             } else {
-                try QuotaLedger.closeBytes(record.plan.fileSize - size, pool: record.poolId, sql: sql)
+                try QuotaLedger.closeBytes(held.bytes - size, pool: record.poolId, sql: sql)
             }
             return try UploadRecord.find(record.taskId, account: record.accountId, in: sql)
         }
-        if let updated { session.withState { $0.record = updated } }
+        session.withState { state in
+            if let updated { state.record = updated }
+            if isFinal { _ = state.ledger.declare(size) }
+        }
         try await staging { try await io.run { try session.file.preallocate(size, keepSize: true) } }
     }
 
@@ -174,7 +220,8 @@ extension UploadService {
         try await staging { try await io.run { try file.preallocate(size, keepSize: true) } }
         try await noteRecovery(of: record, segments: segments, isSameBoot: isSameBoot)
         let session = StreamSession(record: record, file: file, pool: opened.store, digest: digest, segments: segments)
-        await checkpoint(digest, of: session, clearing: record.pendingFrom != nil)
+        let isPromise = record.face == UploadFace.resumable || record.pendingFrom != nil
+        if let error = await checkpoint(digest, of: session, clearing: record.pendingFrom != nil), isPromise { throw error }
         return session
     }
 
@@ -208,17 +255,7 @@ extension UploadService {
     /// on a disk that lied about its flush, ends.
     private func loseNothingPromised(_ record: UploadRecord, end: Int64) async throws {
         guard record.face == UploadFace.resumable, end < record.bytesUploaded else { return }
-        logger.error("bytes of an upload that were kept are gone from the disk", metadata: ["task": "\(record.taskId)"])
-        // Not here: who ends an upload waits for its opening.
-        Task {
-            do {
-                try await self.end(
-                    record.taskId, as: .failed, message: "Bytes that were kept are gone from the disk.", code: "STORAGE_FAILED",
-                    by: .system(for: record.accountId))
-            } catch {
-                logger.error("an upload that lost bytes cannot be ended", metadata: ["task": "\(record.taskId)", "error": "\(error)"])
-            }
-        }
+        endDamaged(record, message: "Bytes that were kept are gone from the disk.")
         throw record.refusal(as: .failed)
     }
 

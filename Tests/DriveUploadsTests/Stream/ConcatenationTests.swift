@@ -76,7 +76,7 @@ import Testing
     }
 
     /// Killed at any step, it goes on: nothing is lost, and nothing counted twice.
-    @Test(arguments: Engine.underTest, ["staging.copy:errno=EIO@1", "blob.rename.before:errno=EIO@1", "file.fsync.before:errno=EIO@1"])
+    @Test(arguments: Engine.underTest, ["staging.copy:errno=EIO@1", "blob.rename.before:errno=EIO@1"])
     func goesOnAfterAStop(engine: Engine, fault: String) async throws {
         try await Site.with(engine) { site in
             let owner = Caller.someone()
@@ -89,6 +89,52 @@ import Testing
             _ = try await drive.housekeeping.recover()
             _ = try await Self.file(of: final, on: drive)
             try await eventually { site.staged.isEmpty }
+            #expect(try await drive.findings() == [])
+        }
+    }
+
+    /// A flush that fails may have lost bytes: no file is made of them, and nobody is told that one was.
+    @Test(arguments: Engine.underTest)
+    func failsWhereTheDiskDoes(engine: Engine) async throws {
+        try await Site.with(engine) { site in
+            let (drive, owner) = (try await site.start(faults: "file.fsync.before:errno=EIO@1"), Caller.someone())
+            let a = try await Self.part(0..<100_000, on: drive, by: owner)
+            let final = try await Self.join([a], on: drive, by: owner)
+            try await eventually {
+                do {
+                    _ = try await final.look(drive)
+                    return false
+                } catch let error as DriveError {
+                    return error.code == .uploadGone
+                }
+            }
+            #expect(try await drive.findings() == [])
+        }
+    }
+
+    /// Equal requests at once make one upload.
+    @Test(arguments: Engine.underTest)
+    func equalRequestsMakeOneUpload(engine: Engine) async throws {
+        try await Site.with(engine) { site in
+            let (drive, owner) = (try await site.start(), Caller.someone())
+            let parts = [try await Self.part(0..<1_000, on: drive, by: owner, whole: false), try await Self.part(1_000..<2_000, on: drive, by: owner)]
+            let ids = try await withThrowingTaskGroup(of: String.self) { group in
+                for _ in 0..<8 { group.addTask { try await Self.join(parts, on: drive, by: owner).taskId } }
+                return try await group.reduce(into: Set()) { $0.insert($1) }
+            }
+            #expect(ids.count == 1)
+            #expect(try await drive.findings() == [])
+        }
+    }
+
+    /// One small part in many places is a large file: the quota is asked before a byte is copied.
+    @Test(arguments: Engine.underTest)
+    func staysWithinTheQuota(engine: Engine) async throws {
+        try await Site.with(engine) { site in
+            let (drive, owner) = (try await site.start { $0.defaultQuota = 400_000 }, Caller.someone())
+            let a = try await Self.part(0..<100_000, on: drive, by: owner)
+            await expectRefusal(.quotaExceeded) { try await Self.join([a, a, a, a, a], on: drive, by: owner) }
+            _ = try await Self.file(of: try await Self.join([a, a, a, a], on: drive, by: owner), on: drive)
             #expect(try await drive.findings() == [])
         }
     }

@@ -71,7 +71,9 @@ struct InteropVersion: Hashable, Sendable {
     /// tus-js-client never says that an empty file is complete. By the text it would stay open forever.
     var completesEmptyCreation: Bool { order == 5 || order == 6 }
     /// An append that says nothing new to a complete upload gets its final response again (-12); before it is refused.
-    var replaysCompletion: Bool { order >= 8 }
+    ///
+    /// Until -03 no rule forbids it, and a client whose answer got lost has no other way to learn that all is well.
+    var replaysCompletion: Bool { order >= 8 || order <= 5 }
     /// Any bytes for a complete upload are a matter of its length (-10 on), not of its state.
     var takesExcessForLength: Bool { order >= 8 }
     /// A wrong offset is the first thing that is wrong with an append to a complete upload, until -04.

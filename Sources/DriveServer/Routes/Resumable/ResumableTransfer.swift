@@ -26,8 +26,7 @@ struct ResumableTransfer: Sendable {
     /// knows that it may resume: it does so after a broken connection, not after a final response.
     func append(to taskId: String, at offset: Int64, length: Int64?, completes: Bool) async throws -> StreamUpload {
         var append = StreamAppend(
-            over: UploadFace.resumable,
-            offset: offset, contentLength: request.contentLength, length: length, ending: completes ? .atEnd : .never)
+            over: UploadFace.resumable, offset: offset, contentLength: request.contentLength, length: length, ending: completes ? .atEnd : .never)
         append.limit = limits.maximumAppend
         if request.version.reportsProgress { append.progress = { [interim] in await interim.report(offset: $0) } }
         do {
@@ -35,7 +34,9 @@ struct ResumableTransfer: Sendable {
                 StreamedBody(call.request, digests: digests), to: taskId, append, by: try call.caller)
         } catch {
             let mapped = ErrorMapping.driveError(error)
-            guard interim.hasSent, Self.passes(mapped), mapped.code != .bodyInterrupted else { throw error }
+            // Who appends, or was told where to, comes back after a broken connection; after a final response it does not.
+            let knowsUpload = interim.hasSent || call.request.method == .patch && request.version.number != nil
+            guard knowsUpload, Self.passes(mapped), mapped.code != .bodyInterrupted else { throw error }
             call.logger.warning(
                 "an upload's request is cut off, to be resumed", metadata: ["requestId": "\(call.requestId)", "error": "\(error)"])
             throw DriveError(.bodyInterrupted, "The request could not go on; what came is kept.")
@@ -43,6 +44,6 @@ struct ResumableTransfer: Sendable {
     }
 
     private static func passes(_ error: DriveError) -> Bool {
-        error.code.category == .unavailable || error.code.category == .timedOut
+        [.unavailable, .timedOut, .internalFailure].contains(error.code.category)
     }
 }
