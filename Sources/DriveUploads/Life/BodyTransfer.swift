@@ -91,20 +91,27 @@ struct BodyTransfer<Body: ChunkBody> {
                 throw error
             }
             if let piece = current {
-                if hooks.keepsWhatCame, hasGathered, !isBroken, piece.count > 0 {
-                    // Where there is no room for them, the last bytes do not count.
-                    let mayStay = (try? await hooks.advance?(writer.position + Int64(piece.count), writer.digests)) != nil || hooks.advance == nil
-                    if mayStay {
-                        writer.begin(piece)
-                        underWay = piece
-                        _ = try await settle()
-                    }
+                if hooks.keepsWhatCame, hasGathered, !isBroken, piece.count > 0, await hasRoom(for: piece) {
+                    writer.begin(piece)
+                    underWay = piece
+                    _ = try await settle()
                 }
                 pieces.giveBack(piece)
             }
             throw error
         }
         writer.finish()
+    }
+
+    /// Whether the last bytes of a body that broke off may stay: where there is no room for them they do not count.
+    private func hasRoom(for piece: PieceBuffer) async -> Bool {
+        guard let advance = hooks.advance else { return true }
+        do {
+            try await advance(writer.position + Int64(piece.count), writer.digests)
+            return true
+        } catch {
+            return false
+        }
     }
 
     /// Fills a piece, less at the body's end; false where nothing was left.

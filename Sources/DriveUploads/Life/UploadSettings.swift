@@ -40,7 +40,7 @@ public struct UploadSettings: Sendable {
     /// The most bytes gathered before they are handed to a writing thread; each piece costs two thread switches.
     public var writePiece = 1 << 20
     /// Bytes that all bodies together may gather.
-    public var writeMemory = 12 << 20
+    public var writeMemory = 8 << 20
 
     public init() {}
 }

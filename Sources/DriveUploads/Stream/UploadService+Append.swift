@@ -96,6 +96,8 @@ extension UploadService {
     /// What one body brought: the digest of all kept bytes, and why the body ended where it did not end well.
     private struct Outcome: Sendable {
         var kept: FileDigest
+        /// What was noted of it while the body came, which is kept whatever follows.
+        var noted: FileDigest
         var failure: (any Error)?
     }
 
@@ -113,7 +115,7 @@ extension UploadService {
             }
             outcome = await transfer(body, append, limit: limit, from: before, as: writer.id, in: session, by: caller)
         } catch {
-            outcome = Outcome(kept: before, failure: error)
+            outcome = Outcome(kept: before, noted: before, failure: error)
         }
         return await settle(outcome, append, before: before, isProvisional: body.isProvisional, writer: writer, in: session)
     }
@@ -146,7 +148,7 @@ extension UploadService {
             file: session.file, io: io, start: append.offset, digests: ChunkDigests(wholeFile: before, body: body.likelyDigests))
         let isProvisional = body.isProvisional
         let interval = settings.checkpointInterval
-        var noted = (bytes: before.byteCount, at: ContinuousClock.now)
+        var noted = (digest: before, at: ContinuousClock.now)
         var reached = before.byteCount
         var transfer = BodyTransfer(
             body: body, writer: writer, pieces: pieces,
@@ -163,9 +165,9 @@ extension UploadService {
                             if !isProvisional { state.ledger.reach(digest.byteCount, writer: id) }
                         }
                     }
-                    guard !isProvisional, digest.byteCount > noted.bytes else { return }
-                    guard digest.byteCount - noted.bytes >= self.settings.checkpointBytes || now - noted.at >= interval else { return }
-                    noted = (digest.byteCount, now)
+                    let fresh = digest.byteCount - noted.digest.byteCount
+                    guard !isProvisional, fresh > 0, fresh >= self.settings.checkpointBytes || now - noted.at >= interval else { return }
+                    noted = (digest, now)
                     if await self.checkpoint(digest, of: session) == nil { await append.progress?(digest.byteCount) }
                 },
                 keepsWhatCame: !isProvisional))
@@ -185,7 +187,7 @@ extension UploadService {
         }
         let kept = transfer.writer.digests.wholeFile ?? before
         session.withState { $0.speed.add(kept.byteCount - reached, at: .now) }
-        return Outcome(kept: kept, failure: failure)
+        return Outcome(kept: kept, noted: noted.digest, failure: failure)
     }
 
     private func verify<Body: StreamBody>(
@@ -211,8 +213,8 @@ extension UploadService {
         var outcome = outcome
         if outcome.failure != nil {
             // Of a body that is longer than it may be nobody can tell which bytes are meant: it must not make the upload whole.
-            let isOverlong = (outcome.failure as? DriveError)?.code == .lengthExceeded
-            if isProvisional || isOverlong { outcome.kept = before }
+            if (outcome.failure as? DriveError)?.code == .lengthExceeded { outcome.kept = outcome.noted }
+            if isProvisional { outcome.kept = before }
             await cutOff(session, at: outcome.kept.byteCount)
         }
         let isWhole = session.withState { $0.ledger.length == outcome.kept.byteCount }
@@ -226,7 +228,7 @@ extension UploadService {
         {
             if isProvisional, outcome.failure == nil {
                 // After a restart these bytes would be cut off: they are not told as kept.
-                outcome = Outcome(kept: before, failure: error)
+                outcome = Outcome(kept: before, noted: before, failure: error)
                 await cutOff(session, at: before.byteCount)
             } else if session.face == UploadFace.resumable {
                 // An offset that is told has to survive everything.

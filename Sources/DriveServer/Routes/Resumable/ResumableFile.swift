@@ -11,8 +11,14 @@ enum ResumableFile {
     static func describe(_ call: Call, _ request: ResumableRequest) throws(DriveError) -> NewStream {
         let headers = call.request.headers
         var new = NewStream(face: UploadFace.resumable)
-        new.fileName = call.query("fileName") ?? headers[.contentDisposition].flatMap { ContentDisposition.fileName(in: $0) }
-        new.contentType = try contentType(asked: call.query("contentType"), headers: headers, request)
+        // tus-js-client describes the file in tus's way over this protocol too.
+        let told = try? TusMetadata(headers[TusFields.metadata])
+        new.fileName =
+            call.query("fileName") ?? headers[.contentDisposition].flatMap { ContentDisposition.fileName(in: $0) }
+            ?? told?.first(of: "name", "filename").flatMap(TusFileName.sanitised)
+        new.contentType =
+            try contentType(asked: call.query("contentType"), headers: headers, request)
+            ?? told?.first(of: "type", "filetype", "contentType")
         new.poolId = try call.queryUUID("poolId")
         new.bundleId = try call.queryUUID("bundleId")
         new.expiredAt = try call.queryTime("expiredAt")
