@@ -7,7 +7,8 @@ enum RouteTable {
     static let prefixes = ["/api", "/drive"]
 
     static let api: [Route] =
-        UploadRoutes.all + TusRoutes.all + ResumableRoutes.all + FileRoutes.all + BundleRoutes.all + PoolRoutes.all + BillingRoutes.all + AdminRoutes.all
+        UploadRoutes.all + TusRoutes.all + ResumableRoutes.all + FileRoutes.all + BundleRoutes.all + PoolRoutes.all + BillingRoutes.all
+        + AdminRoutes.all
 
     /// Outside the prefix.
     static let health: [Route] = HealthRoutes.all

@@ -293,7 +293,8 @@ public struct InvariantChecker: Sendable {
                     let (counted, bytes) = (try row.int64("bytes_uploaded"), try row.int64("bytes"))
                     if !status.isTerminal, counted != bytes {
                         findings.append(
-                            Finding(kind: "task.bytes", subject: id, message: "counts \(counted) bytes, its rows \(bytes)", repaired: false))
+                            Finding(kind: "task.bytes", subject: id, message: "counts \(counted) bytes, its rows \(bytes)", repaired: false)
+                        )
                     }
                     continue
                 }

@@ -181,7 +181,9 @@ extension UploadService {
             }
             try await verify(transfer.body, transfer.writer.digests, from: append.offset, in: session)
             // While nobody else may write: from here on no body is longer.
-            if append.ending == .atEnd { try await declare((transfer.writer.digests.wholeFile ?? before).byteCount, in: session, by: caller) }
+            if append.ending == .atEnd {
+                try await declare((transfer.writer.digests.wholeFile ?? before).byteCount, in: session, by: caller)
+            }
         } catch {
             failure = error
         }
@@ -353,7 +355,8 @@ extension UploadService {
 
     private static func overLimit(_ limit: Int64) -> DriveError {
         DriveError(
-            .payloadTooLarge, "One request brings at most \(limit) bytes; send the rest with further ones.", details: ["limit": .integer(limit)])
+            .payloadTooLarge, "One request brings at most \(limit) bytes; send the rest with further ones.",
+            details: ["limit": .integer(limit)])
     }
 
     private static func interrupted(_ kept: FileDigest) -> DriveError {

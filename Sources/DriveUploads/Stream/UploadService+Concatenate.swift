@@ -24,7 +24,8 @@ extension UploadService {
                 .invalidConcatenation, "A final upload names 1 to \(Self.maximumParts) parts.", details: ["rule": "Upload-Concat"])
         }
         let (metadata, account) = (request.metadata, caller.accountId)
-        if let known = try await database.read({ sql in try Self.existingFinal(of: parts, metadata: metadata, account: account, in: sql) }) {
+        if let known = try await database.read({ sql in try Self.existingFinal(of: parts, metadata: metadata, account: account, in: sql) })
+        {
             return try await stream(known, by: caller)
         }
         var request = request
@@ -102,7 +103,8 @@ extension UploadService {
     private static func claim(_ parts: [String], account: UUID, in sql: any SQLSession) throws {
         for part in Set(parts).sorted() {
             let row = try sql.first(
-                "SELECT task_id FROM upload_tasks WHERE task_id = $1 AND account_id = $2\(sql.dialect.forUpdate)", [.text(part), .uuid(account)])
+                "SELECT task_id FROM upload_tasks WHERE task_id = $1 AND account_id = $2\(sql.dialect.forUpdate)",
+                [.text(part), .uuid(account)])
             guard row != nil else { throw refused("There is no part with the id \(part).", part: part) }
         }
     }
@@ -204,7 +206,9 @@ extension UploadService {
                 return
             }
             assemblies.running[record.taskId] = Task {
-                repeat { await self.runAssembly(record) } while self.assemblies.withLock { assemblies in
+                repeat {
+                    await self.runAssembly(record)
+                } while self.assemblies.withLock { assemblies in
                     if assemblies.again.remove(record.taskId) != nil, !assemblies.isStopping { return true }
                     assemblies.running[record.taskId] = nil
                     return false
@@ -272,9 +276,11 @@ extension UploadService {
     private func runAssembly(_ record: UploadRecord) async {
         do {
             // Somebody may have asked while the last run was ending: what it left is looked at anew.
-            guard let current = try await database.read({ sql in
-                try UploadRecord.find(record.taskId, account: record.accountId, in: sql)
-            }), !current.status.isTerminal else { return }
+            guard
+                let current = try await database.read({ sql in
+                    try UploadRecord.find(record.taskId, account: record.accountId, in: sql)
+                }), !current.status.isTerminal
+            else { return }
             try await assembleParts(of: current)
         } catch let error as DriveError where [.uploadGone, .taskExpired, .uploadCompleted, .hashMismatch].contains(error.code) {
             // It has ended meanwhile.
@@ -454,7 +460,9 @@ extension UploadService {
 
     private func removeParts(_ parts: [String], account: UUID) async {
         for part in Set(parts) {
-            guard let record = try? await find(part, account: account), let store = try? await pools.open(record.poolId).store else { continue }
+            guard let record = try? await find(part, account: account), let store = try? await pools.open(record.poolId).store else {
+                continue
+            }
             await removeStaging(of: record, in: store)
         }
     }

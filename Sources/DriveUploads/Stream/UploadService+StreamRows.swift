@@ -96,7 +96,7 @@ extension UploadService {
     /// Notes that bytes come which count only if a digest matches: after a crash they are cut off.
     func mark(pendingFrom offset: Int64, of session: StreamSession) async throws {
         let (taskId, now) = (session.taskId, surroundings.now())
-        try await database.write { sql in
+        _ = try await database.write { sql in
             try sql.execute(
                 "UPDATE upload_tasks SET pending_from = $2, last_activity = $3 WHERE task_id = $1 AND status = 0",
                 [.text(taskId), .integer(offset), .timestamp(now)])
@@ -214,7 +214,8 @@ extension UploadService {
         if !record.isLengthDeferred { end = min(end, size) }
         if end < segments.end { segments = try await trusted(segments: rows, of: record, in: file, upTo: end) }
         try await loseNothingPromised(record, end: end)
-        let digest = try await hash(file, upTo: end, of: record, isSaved: end >= record.hashedBytes && (isSameBoot || segments.end == record.bytesUploaded))
+        let digest = try await hash(
+            file, upTo: end, of: record, isSaved: end >= record.hashedBytes && (isSameBoot || segments.end == record.bytesUploaded))
         let cut = end
         if written > end { try await staging { try await io.run { try file.truncate(to: cut) } } }
         try await staging { try await io.run { try file.preallocate(size, keepSize: true) } }
@@ -241,7 +242,8 @@ extension UploadService {
             guard range.upperBound <= min(size, end) else { break }
             do {
                 let crc = try await RangeHasher.crc32c(file, range: range, io: io)
-                guard CRC32C.hex(crc) == row.checksum, trusted.append(.init(index: row.index, start: range.lowerBound, size: row.size, crc32c: crc))
+                guard CRC32C.hex(crc) == row.checksum,
+                    trusted.append(.init(index: row.index, start: range.lowerBound, size: row.size, crc32c: crc))
                 else { break }
             } catch let error as StorageError {
                 logger.error("a staged file cannot be read", metadata: ["task": "\(record.taskId)", "error": "\(error)"])

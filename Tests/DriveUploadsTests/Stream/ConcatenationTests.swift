@@ -117,7 +117,10 @@ import Testing
     func equalRequestsMakeOneUpload(engine: Engine) async throws {
         try await Site.with(engine) { site in
             let (drive, owner) = (try await site.start(), Caller.someone())
-            let parts = [try await Self.part(0..<1_000, on: drive, by: owner, whole: false), try await Self.part(1_000..<2_000, on: drive, by: owner)]
+            let parts = [
+                try await Self.part(0..<1_000, on: drive, by: owner, whole: false),
+                try await Self.part(1_000..<2_000, on: drive, by: owner),
+            ]
             let ids = try await withThrowingTaskGroup(of: String.self) { group in
                 for _ in 0..<8 { group.addTask { try await Self.join(parts, on: drive, by: owner).taskId } }
                 return try await group.reduce(into: Set()) { $0.insert($1) }

@@ -52,10 +52,12 @@ import Testing
             let (killed, stalled, never) = (try await site.start(), Gate(), Gate())
             let scene = try await StreamScene.create(Self.content, on: killed)
             try await scene.send(0..<50_000, to: killed)
-            let body = StreamedBytes([.bytes(Array(Self.content.bytes[50_000..<120_000])), .silence, .silence, .stall(reached: stalled, goOn: never)])
+            let body = StreamedBytes([
+                .bytes(Array(Self.content.bytes[50_000..<120_000])), .silence, .silence, .stall(reached: stalled, goOn: never),
+            ])
             let sending = Task { try? await scene.send(body, at: 50_000, to: killed) }
             await stalled.wait()
-            try await eventually { try await site.size(ofStaged: scene.taskId) == 120_000 }
+            try await eventually { try site.size(ofStaged: scene.taskId) == 120_000 }
             let drive = try await site.start()
             _ = try await drive.housekeeping.recover()
             #expect(try await scene.offset(drive) == 120_000)
@@ -148,7 +150,7 @@ import Testing
                 [.bytes(Array(Self.content.bytes[1_000..<90_000])), .silence, .stall(reached: stalled, goOn: never)], digests: [digest])
             let sending = Task { try? await scene.send(body, at: 1_000, to: killed) }
             await stalled.wait()
-            try await eventually { try await site.size(ofStaged: scene.taskId) > 1_000 }
+            try await eventually { try site.size(ofStaged: scene.taskId) > 1_000 }
             let drive = try await site.start()
             #expect(try await scene.offset(drive) == 1_000)
             #expect(try await scene.finish(drive) != nil)
@@ -244,7 +246,9 @@ import Testing
             let thief = StreamScene(content: Self.content, owner: .someone(), taskId: scene.taskId)
             await expectRefusal(.taskNotFound) { try await thief.look(drive) }
             await expectRefusal(.taskNotFound) { try await thief.send(0..<10, to: drive) }
-            await expectRefusal(.taskNotFound) { try await drive.uploads.terminateStream(thief.taskId, removingFile: true, by: thief.owner) }
+            await expectRefusal(.taskNotFound) {
+                try await drive.uploads.terminateStream(thief.taskId, removingFile: true, by: thief.owner)
+            }
             #expect(try await scene.finish(drive) != nil)
         }
     }

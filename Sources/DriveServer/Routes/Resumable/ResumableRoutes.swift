@@ -34,13 +34,15 @@ enum ResumableRoutes {
     @Sendable private static func retrieve(_ call: Call) async throws -> Response {
         let reply = ResumableReply(call)
         try refuseTransferFields(reply.request, isRetrieval: true)
-        return reply.retrieval(of: try await call.services.uploads.stream(try call.parameter("taskId"), over: UploadFace.resumable, by: try call.caller))
+        return reply.retrieval(
+            of: try await call.services.uploads.stream(try call.parameter("taskId"), over: UploadFace.resumable, by: try call.caller))
     }
 
     /// Ends the upload; a file that it has become stays.
     @Sendable private static func cancel(_ call: Call) async throws -> Response {
         try refuseTransferFields(ResumableRequest(call.request.headers), isRetrieval: false)
-        try await call.services.uploads.terminateStream(try call.parameter("taskId"), over: UploadFace.resumable, removingFile: false, by: try call.caller)
+        try await call.services.uploads.terminateStream(
+            try call.parameter("taskId"), over: UploadFace.resumable, removingFile: false, by: try call.caller)
         return Response(status: .noContent)
     }
 
@@ -76,7 +78,8 @@ enum ResumableRoutes {
             } catch {
                 let mapped = ErrorMapping.driveError(error)
                 switch mapped.code {
-                case .uploadTakenOver, .bodyInterrupted, .uploadGone where mapped.isOfEndedRequest:
+                case .uploadTakenOver, .bodyInterrupted,
+                    .uploadGone where mapped.isOfEndedRequest:
                     guard let exchange = HTTPExchange.current else { throw error }
                     try? await exchange.channel.close()
                     // Goes nowhere: the channel is closed.

@@ -26,7 +26,8 @@ struct ResumableTransfer: Sendable {
     /// knows that it may resume: it does so after a broken connection, not after a final response.
     func append(to taskId: String, at offset: Int64, length: Int64?, completes: Bool) async throws -> StreamUpload {
         var append = StreamAppend(
-            over: UploadFace.resumable, offset: offset, contentLength: request.contentLength, length: length, ending: completes ? .atEnd : .never)
+            over: UploadFace.resumable, offset: offset, contentLength: request.contentLength, length: length,
+            ending: completes ? .atEnd : .never)
         append.limit = limits.maximumAppend
         if request.version.reportsProgress { append.progress = { [interim] in await interim.report(offset: $0) } }
         do {

@@ -20,7 +20,9 @@ enum TusProtocol {
     ///
     /// Not other carriers: a `GET` that deletes is what forged links are made of.
     static func method(of request: Request) -> HTTPRequest.Method {
-        guard request.method == .post || request.method == .put, let text = request.headers[TusFields.methodOverride] else { return request.method }
+        guard request.method == .post || request.method == .put, let text = request.headers[TusFields.methodOverride] else {
+            return request.method
+        }
         return HTTPRequest.Method(text.uppercased()) ?? request.method
     }
 

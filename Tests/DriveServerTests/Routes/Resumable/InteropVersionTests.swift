@@ -28,13 +28,16 @@ import Testing
 
     static let table = [
         Row(
-            number: 3, field: "Upload-Incomplete", progress: false, mediaType: false, refusesElsewhere: true, replays: true, comparesOffset: true,
+            number: 3, field: "Upload-Incomplete", progress: false, mediaType: false, refusesElsewhere: true, replays: true,
+            comparesOffset: true,
             invalidates: false, status: 201, leadsToUpload: true, hidesGone: true),
         Row(
-            number: 4, progress: false, mediaType: false, refusesElsewhere: true, replays: true, comparesOffset: true, invalidates: false, status: 201,
+            number: 4, progress: false, mediaType: false, refusesElsewhere: true, replays: true, comparesOffset: true, invalidates: false,
+            status: 201,
             leadsToUpload: true, hidesGone: true),
         Row(
-            number: 5, mediaType: false, refusesElsewhere: true, emptyCreation: true, replays: true, comparesOffset: true, invalidates: false, status: 201,
+            number: 5, mediaType: false, refusesElsewhere: true, emptyCreation: true, replays: true, comparesOffset: true,
+            invalidates: false, status: 201,
             leadsToUpload: true, hidesGone: true),
         Row(
             number: 6, ageLimit: "expires", refusesElsewhere: true, refusesLength: true, emptyCreation: true, invalidates: false,

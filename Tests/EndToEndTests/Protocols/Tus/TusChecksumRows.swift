@@ -20,7 +20,8 @@ extension TusRow {
     }
 
     static let checksum: [TusRow] = [
-        TusRow("CK01", "Checksum", "The Client and the Server MAY implement it to verify data integrity of each PATCH.") { tus async throws in
+        TusRow("CK01", "Checksum", "The Client and the Server MAY implement it to verify data integrity of each PATCH.") {
+            tus async throws in
             for (name, digest) in vectors {
                 let upload = try await tus.begin(11)
                 try await tus.add(text, to: upload, at: 0, ["Upload-Checksum: \(name) \(digest)"])
@@ -99,17 +100,20 @@ extension TusRow {
             let list = try #require(await tus.options().header("Tus-Checksum-Algorithm")).components(separatedBy: ",")
             #expect(Set(list).isSuperset(of: ["sha1", "sha256", "md5", "crc32"]), "\(list)")
         },
-        TusRow("CK11", "Checksum", "The names of the checksum algorithms MUST only consist of ASCII characters without uppercase.") { tus async throws in
+        TusRow("CK11", "Checksum", "The names of the checksum algorithms MUST only consist of ASCII characters without uppercase.") {
+            tus async throws in
             let list = try #require(await tus.options().header("Tus-Checksum-Algorithm"))
             #expect(list.wholeMatch(of: /[!-@\[-~]+/) != nil, "\(list)")
             let upload = try await tus.begin(11)
             let reply = try await tus.patch(upload, 0, text, ["Upload-Checksum: SHA1 \(vectors["sha1"] ?? "")"])
             try await tus.expectRefused(reply, 400, upload: upload)
         },
-        TusRow("CK12", "Tus-Checksum-Algorithm", "Tus-Checksum-Algorithm MUST be included in the response to an OPTIONS request.") { tus async throws in
+        TusRow("CK12", "Tus-Checksum-Algorithm", "Tus-Checksum-Algorithm MUST be included in the response to an OPTIONS request.") {
+            tus async throws in
             #expect(try await tus.options().header("Tus-Checksum-Algorithm") != nil)
         },
-        TusRow("CK13", "Checksum", "If the hash cannot be calculated at the beginning, Upload-Checksum MAY be a trailer.") { tus async throws in
+        TusRow("CK13", "Checksum", "If the hash cannot be calculated at the beginning, Upload-Checksum MAY be a trailer.") {
+            tus async throws in
             let announced = ["Trailer: Upload-Checksum"]
             let upload = try await tus.begin(11)
             let missing = try await trailed(tus, upload, head: announced, trailers: [])
@@ -122,14 +126,17 @@ extension TusRow {
             #expect(right.status == 204 && right.offset == 11, "\(right)")
             try await tus.expectFile(text, of: upload)
         },
-        TusRow("CK14", "Checksum", "If the Server can handle checksums in trailers it MUST announce checksum-trailer.") { tus async throws in
+        TusRow("CK14", "Checksum", "If the Server can handle checksums in trailers it MUST announce checksum-trailer.") {
+            tus async throws in
             #expect(try await tus.extensions().contains("checksum-trailer"))
         },
-        TusRow("CK15", "Tus-Checksum-Algorithm", "Tus-Checksum-Algorithm MUST be a comma-separated list of algorithms.") { tus async throws in
+        TusRow("CK15", "Tus-Checksum-Algorithm", "Tus-Checksum-Algorithm MUST be a comma-separated list of algorithms.") {
+            tus async throws in
             let list = try #require(await tus.options().header("Tus-Checksum-Algorithm"))
             #expect(list.wholeMatch(of: /[a-z0-9-]+(,[a-z0-9-]+)*/) != nil, "\(list)")
         },
-        TusRow("CK16", "Upload-Checksum", "It MUST consist of the algorithm and the Base64 checksum, separated by a space.") { tus async throws in
+        TusRow("CK16", "Upload-Checksum", "It MUST consist of the algorithm and the Base64 checksum, separated by a space.") {
+            tus async throws in
             let upload = try await tus.begin(11)
             let digest = vectors["sha1"] ?? ""
             for value in ["sha1", "sha1 %%%", "sha1 AAAA", "sha1  \(digest)", "", "sha1 \(digest) x", "sha1,\(digest)", digest] {
@@ -140,10 +147,12 @@ extension TusRow {
     ]
 
     static let termination: [TusRow] = [
-        TusRow("TE01", "Termination", "If this extension is supported, the Server MUST announce it by adding termination.") { tus async throws in
+        TusRow("TE01", "Termination", "If this extension is supported, the Server MUST announce it by adding termination.") {
+            tus async throws in
             #expect(try await tus.extensions().contains("termination"))
         },
-        TusRow("TE02", "Termination", "When receiving a DELETE for an existing upload the Server SHOULD free associated resources.") { _ async throws in
+        TusRow("TE02", "Termination", "When receiving a DELETE for an existing upload the Server SHOULD free associated resources.") {
+            _ async throws in
             let tus = try await TusClient.shared("tus-TE02")
             let content = bytes(100_000, seed: 2)
             let unfinished = try await tus.begin(200_000)

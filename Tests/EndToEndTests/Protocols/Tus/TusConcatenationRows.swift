@@ -4,7 +4,8 @@ import Testing
 
 extension TusRow {
     static let concatenation: [TusRow] = [
-        TusRow("CO01", "Concatenation", "If the Server supports this extension, it MUST add concatenation to Tus-Extension.") { tus async throws in
+        TusRow("CO01", "Concatenation", "If the Server supports this extension, it MUST add concatenation to Tus-Extension.") {
+            tus async throws in
             #expect(try await tus.extensions().contains("concatenation"))
         },
         TusRow("CO02", "Concatenation", "The Server SHOULD NOT process partial uploads until they are concatenated.") { tus async throws in
@@ -14,13 +15,15 @@ extension TusRow {
             let files: [CloudFile] = try await tus.drive.get("/files/me").decode()
             #expect(files.isEmpty, "a part is no file")
         },
-        TusRow("CO03", "Concatenation", "The length of the final upload MUST be the sum of the lengths of all partial uploads.") { tus async throws in
+        TusRow("CO03", "Concatenation", "The length of the final upload MUST be the sum of the lengths of all partial uploads.") {
+            tus async throws in
             let final = try await tus.join([tus.part("hello"), tus.part(""), tus.part(" world")])
             let reply = try await tus.waitUntilJoined(final)
             #expect(reply.header("Upload-Length") == "11" && reply.offset == 11, "\(reply.headers)")
             try await tus.expectFile("hello world", of: final)
         },
-        TusRow("CO04", "Concatenation", "To create a new upload of several, the Client MUST add Upload-Concat to the creation.") { tus async throws in
+        TusRow("CO04", "Concatenation", "To create a new upload of several, the Client MUST add Upload-Concat to the creation.") {
+            tus async throws in
             let final = try await tus.join([tus.part("a")])
             try await tus.waitUntilJoined(final)
             try await tus.expectFile("a", of: final)
@@ -53,7 +56,8 @@ extension TusRow {
             let wrong = try await tus.create("Upload-Concat: final;\(part.path)", "Upload-Length: 6")
             try await tus.expectRefused(wrong, 400, upload: part, offset: 5)
         },
-        TusRow("CO09", "Concatenation", "The Client MAY send the concatenation request while the partials are still in progress.") { tus async throws in
+        TusRow("CO09", "Concatenation", "The Client MAY send the concatenation request while the partials are still in progress.") {
+            tus async throws in
             let first = try await tus.begin(5, ["Upload-Concat: partial"])
             let second = try await tus.begin(6, ["Upload-Concat: partial"])
             try await tus.add("hel", to: first, at: 0)
@@ -68,7 +72,8 @@ extension TusRow {
         TusRow("CO10", "Concatenation", "The Server MUST announce this by concatenation-unfinished in Tus-Extension.") { tus async throws in
             #expect(try await tus.extensions().contains("concatenation-unfinished"))
         },
-        TusRow("CO11", "Concatenation", "Metadata of the partial uploads SHALL NOT be transferred to the final upload.") { tus async throws in
+        TusRow("CO11", "Concatenation", "Metadata of the partial uploads SHALL NOT be transferred to the final upload.") {
+            tus async throws in
             let final = try await tus.join([tus.part("hello", ["Upload-Metadata: \(tusPair("filename", "part-of-it.txt"))"])])
             #expect(try await tus.waitUntilJoined(final).header("Upload-Metadata") == nil)
             #expect(try await tus.file(of: final).name != "part-of-it.txt")
@@ -137,7 +142,8 @@ extension TusRow {
             _ = try await tus.patch(final, 5, "x")
             try await tus.expectFile("hello", of: final)
         },
-        TusRow("CO18", "HEAD", "The response for a final upload SHOULD NOT contain Upload-Offset unless it is concatenated.") { tus async throws in
+        TusRow("CO18", "HEAD", "The response for a final upload SHOULD NOT contain Upload-Offset unless it is concatenated.") {
+            tus async throws in
             let part = try await tus.begin(5, ["Upload-Concat: partial"])
             let final = try await tus.join([part])
             let reply = try await tus.head(final)
@@ -145,7 +151,8 @@ extension TusRow {
             try await tus.add("he", to: part, at: 0)
             #expect(try await tus.head(final).offset == nil)
         },
-        TusRow("CO19", "HEAD", "After concatenation Upload-Offset and Upload-Length MUST be set and their values MUST be equal.") { tus async throws in
+        TusRow("CO19", "HEAD", "After concatenation Upload-Offset and Upload-Length MUST be set and their values MUST be equal.") {
+            tus async throws in
             let reply = try await tus.waitUntilJoined(tus.join([tus.part("hello"), tus.part(" world")]))
             #expect(reply.offset == 11 && reply.header("Upload-Length") == "11", "\(reply.headers)")
         },
@@ -159,7 +166,8 @@ extension TusRow {
             try await tus.add("he", to: part, at: 0)
             try await tus.expectOffset(2, of: part)
         },
-        TusRow("CO22", "HEAD", "Upload-Length MUST be included if the length of the final resource can be calculated.") { tus async throws in
+        TusRow("CO22", "HEAD", "Upload-Length MUST be included if the length of the final resource can be calculated.") {
+            tus async throws in
             let known = try await tus.join([tus.part("hello"), tus.begin(6, ["Upload-Concat: partial"])])
             let reply = try await tus.head(known)
             #expect(reply.header("Upload-Length") == "11" && reply.offset == nil, "\(reply.headers)")
@@ -171,7 +179,8 @@ extension TusRow {
             try await tus.waitUntilJoined(unknown)
             try await tus.expectFile("hello world", of: unknown)
         },
-        TusRow("CO23", "HEAD", "HEAD of a partial or final upload MUST include Upload-Concat and its value as received.") { tus async throws in
+        TusRow("CO23", "HEAD", "HEAD of a partial or final upload MUST include Upload-Concat and its value as received.") {
+            tus async throws in
             for isAbsolute in [false, true] {
                 let parts = [try await tus.part("hello"), try await tus.part("!")]
                 #expect(try await tus.head(parts[0]).header("Upload-Concat") == "partial")
@@ -184,7 +193,8 @@ extension TusRow {
             }
             #expect(try await tus.head(tus.begin(5)).header("Upload-Concat") == nil)
         },
-        TusRow("CO24", "Upload-Concat", "Upload-Concat MUST be set in both partial and final upload creation requests.") { tus async throws in
+        TusRow("CO24", "Upload-Concat", "Upload-Concat MUST be set in both partial and final upload creation requests.") {
+            tus async throws in
             // An upload that was not created as a part is none.
             let ordinary = try await tus.begin(5)
             let reply = try await tus.create("Upload-Concat: final;\(ordinary.path)")

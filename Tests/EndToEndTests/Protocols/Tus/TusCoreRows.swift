@@ -114,7 +114,8 @@ extension TusRow {
         TusRow("C14", "Tus-Max-Size", "The Server SHOULD set this header if there is a known hard limit.") { _ async throws in
             #expect(try await TusStage.limited().options().header("Tus-Max-Size") == "\(TusStage.limit)")
         },
-        TusRow("C15", "X-HTTP-Method-Override", "The value MUST be interpreted as the request's method by the Server, if present.") { tus async throws in
+        TusRow("C15", "X-HTTP-Method-Override", "The value MUST be interpreted as the request's method by the Server, if present.") {
+            tus async throws in
             let upload = try await tus.begin(5)
             let patch = try await tus.send(
                 "POST", upload.path, TusClient.patchFields(0) + ["X-HTTP-Method-Override: PATCH"], body: Array("he".utf8))
@@ -133,14 +134,16 @@ extension TusRow {
             let unknown = try await tus.send("POST", upload.path, [TusClient.version, "X-HTTP-Method-Override: BREW"])
             try await tus.expectRefused(unknown, 400, 405, 501, upload: upload, offset: 5)
         },
-        TusRow("C17", "X-HTTP-Method-Override", "The Client SHOULD use it if its environment does not support PATCH or DELETE.") { tus async throws in
+        TusRow("C17", "X-HTTP-Method-Override", "The Client SHOULD use it if its environment does not support PATCH or DELETE.") {
+            tus async throws in
             let upload = try await tus.begin(0x10001)
             let body = bytes(0x10001, seed: 17)
             let reply = try await tus.send("POST", upload.path, TusClient.patchFields(0) + ["X-HTTP-Method-Override: PATCH"], body: body)
             #expect(reply.status == 204, "\(reply)")
             try await tus.expectFile(body, of: upload)
         },
-        TusRow("C18", "HEAD", "The Server MUST always include Upload-Offset, even if it is 0 or the upload is completed.") { tus async throws in
+        TusRow("C18", "HEAD", "The Server MUST always include Upload-Offset, even if it is 0 or the upload is completed.") {
+            tus async throws in
             let upload = try await tus.begin(5)
             try await tus.expectOffset(0, of: upload)
             try await tus.add("hello", to: upload, at: 0)
@@ -149,7 +152,8 @@ extension TusRow {
         TusRow("C19", "HEAD", "If the size is known, the Server MUST include Upload-Length.") { tus async throws in
             #expect(try await tus.head(tus.begin(5)).header("Upload-Length") == "5")
         },
-        TusRow("C20", "HEAD", "If the resource is not found, the Server SHOULD return 404, 410 or 403 without Upload-Offset.") { tus async throws in
+        TusRow("C20", "HEAD", "If the resource is not found, the Server SHOULD return 404, 410 or 403 without Upload-Offset.") {
+            tus async throws in
             for id in ["nope", "00000000-0000-4000-8000-000000000000", String(repeating: "a", count: 5000)] {
                 let reply = try await tus.send("HEAD", "\(tus.endpoint)/\(id)")
                 #expect(reply.status == 404 && reply.offset == nil, "\(id.prefix(40)): \(reply)")

@@ -10,7 +10,8 @@ extension TusRow {
         TusRow("CR02", "Creation", "If the Server supports it, it MUST add creation to Tus-Extension.") { tus async throws in
             #expect(try await tus.extensions().contains("creation"))
         },
-        TusRow("CR05", "Upload-Metadata", "Upload-Metadata MUST consist of one or more comma-separated key-value pairs.") { tus async throws in
+        TusRow("CR05", "Upload-Metadata", "Upload-Metadata MUST consist of one or more comma-separated key-value pairs.") {
+            tus async throws in
             let one = try await tus.begin(5, ["Upload-Metadata: a YQ=="])
             #expect(try await tus.head(one).header("Upload-Metadata") == "a YQ==")
             let none = try await tus.begin(5)
@@ -52,7 +53,8 @@ extension TusRow {
                 #expect(echo == value.trimmingCharacters(in: .whitespaces), "\(value.debugDescription)")
             }
         },
-        TusRow("CR11", "Upload-Metadata", "Servers SHOULD sanitize metadata values before using them as header values.") { tus async throws in
+        TusRow("CR11", "Upload-Metadata", "Servers SHOULD sanitize metadata values before using them as header values.") {
+            tus async throws in
             let names = ["x\r\nSet-Cookie: a=b", "x\"; filename=\"y", "../../x", "x\0y"]
             for name in names {
                 let reply = try await tus.create("Upload-Length: 0", "Upload-Metadata: \(tusPair("filename", name))")
@@ -135,12 +137,14 @@ extension TusRow {
             try await tus.expectRefused(try await tus.create(), 400, comment: "neither")
             try await tus.expectRefused(try await tus.create("Upload-Length: 5", "Upload-Defer-Length: 1"), 400, comment: "both")
         },
-        TusRow("CR13", "POST", "If Upload-Defer-Length contains any other value than 1, the Server should return 400.") { tus async throws in
+        TusRow("CR13", "POST", "If Upload-Defer-Length contains any other value than 1, the Server should return 400.") {
+            tus async throws in
             for value in ["0", "2", "true", "", "01", "1.0"] {
                 try await tus.expectRefused(try await tus.create("Upload-Defer-Length: \(value)"), 400, comment: value)
             }
         },
-        TusRow("CR14", "POST", "The Client MUST set Upload-Length in the next PATCH request once the length is known.") { tus async throws in
+        TusRow("CR14", "POST", "The Client MUST set Upload-Length in the next PATCH request once the length is known.") {
+            tus async throws in
             let upload = try await tus.begin(nil)
             try await tus.add("he", to: upload, at: 0)
             try await tus.add("llo", to: upload, at: 2, ["Upload-Length: 5"])
@@ -171,7 +175,8 @@ extension TusRow {
             let fixed = try await tus.begin(5)
             try await tus.expectRefused(try await tus.patch(fixed, 0, "hello!", ["Upload-Length: 6"]), 400, 413, upload: fixed)
         },
-        TusRow("CR16", "POST", "While the length is not known, the Server MUST set Upload-Defer-Length: 1 in all HEAD responses.") { tus async throws in
+        TusRow("CR16", "POST", "While the length is not known, the Server MUST set Upload-Defer-Length: 1 in all HEAD responses.") {
+            tus async throws in
             let upload = try await tus.begin(nil)
             for offset in [0, 2] {
                 let reply = try await tus.head(upload)
@@ -180,7 +185,8 @@ extension TusRow {
                 try await tus.add("he", to: upload, at: offset)
             }
         },
-        TusRow("CR17", "POST", "If the Server supports deferring length, it MUST add creation-defer-length to Tus-Extension.") { tus async throws in
+        TusRow("CR17", "POST", "If the Server supports deferring length, it MUST add creation-defer-length to Tus-Extension.") {
+            tus async throws in
             #expect(try await tus.extensions().contains("creation-defer-length"))
         },
         TusRow("CR18", "POST", "Upload-Length MAY be 0 if the Client wants to upload an empty file.") { tus async throws in
@@ -192,7 +198,8 @@ extension TusRow {
             let file = try await tus.expectFile([], of: upload)
             #expect(file.name == "empty.bin")
         },
-        TusRow("CR23", "POST", "If the length exceeds the maximum, the Server MUST respond 413 Request Entity Too Large.") { _ async throws in
+        TusRow("CR23", "POST", "If the length exceeds the maximum, the Server MUST respond 413 Request Entity Too Large.") {
+            _ async throws in
             let tus = try await TusStage.limited()
             let limit = TusStage.limit
             try await tus.expectRefused(try await tus.create("Upload-Length: \(limit + 1)"), 413)

@@ -10,13 +10,16 @@ extension TusRow {
             let upload = try await tus.begin(5, [TusClient.octets], body: hello)
             try await tus.expectFile("hello", of: upload)
         },
-        TusRow("CU02", "Creation With Upload", "If the Server supports it, it MUST list creation-with-upload in Tus-Extension.") { tus async throws in
+        TusRow("CU02", "Creation With Upload", "If the Server supports it, it MUST list creation-with-upload in Tus-Extension.") {
+            tus async throws in
             #expect(try await tus.extensions().contains("creation-with-upload"))
         },
-        TusRow("CU03", "Creation With Upload", "The Server MUST NOT offer creation-with-upload without offering creation.") { tus async throws in
+        TusRow("CU03", "Creation With Upload", "The Server MUST NOT offer creation-with-upload without offering creation.") {
+            tus async throws in
             #expect(try await tus.extensions().contains("creation"))
         },
-        TusRow("CU04", "Creation With Upload", "The Client MAY include either the whole upload data or a chunk of it in the body.") { tus async throws in
+        TusRow("CU04", "Creation With Upload", "The Client MAY include either the whole upload data or a chunk of it in the body.") {
+            tus async throws in
             let upload = try await tus.begin(5, [TusClient.octets], body: Array("he".utf8))
             try await tus.expectOffset(2, of: upload)
             try await tus.add("llo", to: upload, at: 2)
@@ -39,7 +42,8 @@ extension TusRow {
                 5, [TusClient.octets, "Transfer-Encoding: chunked"], body: HTTPWire.chunked(hello, by: 2))
             try await tus.expectFile("hello", of: chunked)
         },
-        TusRow("CU06", "Creation With Upload", "The Client MUST include Content-Type: application/offset+octet-stream.") { tus async throws in
+        TusRow("CU06", "Creation With Upload", "The Client MUST include Content-Type: application/offset+octet-stream.") {
+            tus async throws in
             for lines in [["Content-Type: application/octet-stream"], ["Content-Type: text/plain"], []] {
                 let reply = try await tus.send("POST", tus.endpoint, [TusClient.version, "Upload-Length: 5"] + lines, body: hello)
                 try await tus.expectRefused(reply, 415, comment: "\(lines)")
@@ -51,16 +55,19 @@ extension TusRow {
             let reply = try await tus.create("Upload-Length: \(content.count)", TusClient.octets, body: content)
             #expect(reply.status == 201 && reply.offset == content.count, "\(reply)")
         },
-        TusRow("CU08", "Creation With Upload", "It MUST include Upload-Offset, set to the offset after the accepted bytes.") { tus async throws in
+        TusRow("CU08", "Creation With Upload", "It MUST include Upload-Offset, set to the offset after the accepted bytes.") {
+            tus async throws in
             #expect(try await tus.create("Upload-Length: 5", TusClient.octets, body: Array("hel".utf8)).offset == 3)
             // tus-js-client asks for it where no bytes were sent, too.
             #expect(try await tus.create("Upload-Length: 5").offset == 0)
             #expect(try await tus.create("Upload-Defer-Length: 1").offset == 0)
         },
-        TusRow("CU09", "Creation With Upload", "The Client SHOULD verify that the Server supports the extension before.") { tus async throws in
+        TusRow("CU09", "Creation With Upload", "The Client SHOULD verify that the Server supports the extension before.") {
+            tus async throws in
             #expect(try await tus.options().header("Tus-Extension")?.contains("creation-with-upload") == true)
         },
-        TusRow("CU10", "Creation With Upload", "The Client SHOULD include Expect: 100-continue to get early feedback.") { tus async throws in
+        TusRow("CU10", "Creation With Upload", "The Client SHOULD include Expect: 100-continue to get early feedback.") {
+            tus async throws in
             func ask(_ method: String, _ path: String, _ fields: [String], then body: [UInt8]) async throws -> WireAnswer {
                 let wire = try HTTPWire(port: tus.port)
                 await wire.send(tus.head(method, path, fields + ["Expect: 100-continue"], length: body.count))

@@ -33,7 +33,8 @@ extension TusRow {
             // It resumes by HEAD: there it stands too.
             #expect(date(try await tus.head(tus.begin(5)).header("Upload-Expires")) != nil)
         },
-        TusRow("EX05", "Upload-Expires", "It MUST be included in every PATCH response if the upload is going to expire.") { tus async throws in
+        TusRow("EX05", "Upload-Expires", "It MUST be included in every PATCH response if the upload is going to expire.") {
+            tus async throws in
             let upload = try await tus.begin(5)
             let good = try await tus.patch(upload, 0, "he")
             let wrong = try await tus.patch(upload, 0, "he")
@@ -54,7 +55,8 @@ extension TusRow {
             let promised = try #require(date(created.header("Upload-Expires")))
             #expect(try #require(date(patched.header("Upload-Expires"))) >= promised, "never earlier than was promised")
         },
-        TusRow("EX08", "Expiration", "If a Client attempts to resume a removed upload, the Server SHOULD respond 404 or 410.") { _ async throws in
+        TusRow("EX08", "Expiration", "If a Client attempts to resume a removed upload, the Server SHOULD respond 404 or 410.") {
+            _ async throws in
             let stage = try await TusStage.expired()
             let patch = try await stage.client.patch(stage.unfinished, 2, "llo")
             let delete = try await stage.client.delete(stage.unfinished)

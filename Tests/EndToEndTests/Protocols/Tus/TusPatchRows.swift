@@ -4,7 +4,8 @@ import Testing
 
 extension TusRow {
     static let patch: [TusRow] = [
-        TusRow("C23", "PATCH", "The Server SHOULD accept PATCH against any upload URL and apply the bytes at Upload-Offset.") { tus async throws in
+        TusRow("C23", "PATCH", "The Server SHOULD accept PATCH against any upload URL and apply the bytes at Upload-Offset.") {
+            tus async throws in
             let upload = try await tus.begin(5)
             try await tus.add("he", to: upload, at: 0)
             try await tus.add("llo", to: upload, at: 2)
@@ -47,7 +48,8 @@ extension TusRow {
             try await tus.waitUntilJoined(final)
             try await tus.expectFile(content.flatMap { $0 }, of: final)
         },
-        TusRow("C28", "PATCH", "If the offsets do not match, the Server MUST respond 409 Conflict without modifying the resource.") { tus async throws in
+        TusRow("C28", "PATCH", "If the offsets do not match, the Server MUST respond 409 Conflict without modifying the resource.") {
+            tus async throws in
             let upload = try await tus.begin(5)
             try await tus.add("he", to: upload, at: 0)
             for offset in [0, 1, 3, 5, 6, Int.max] {
@@ -87,7 +89,8 @@ extension TusRow {
         TusRow("C32", "PATCH", "It MUST include Upload-Offset containing the new offset.") { tus async throws in
             #expect(try await tus.patch(tus.begin(5), 0, "hel").offset == 3)
         },
-        TusRow("C33", "PATCH", "The new offset MUST be the sum of the old one and the bytes received and stored in this PATCH.") { tus async throws in
+        TusRow("C33", "PATCH", "The new offset MUST be the sum of the old one and the bytes received and stored in this PATCH.") {
+            tus async throws in
             let upload = try await tus.begin(9)
             #expect(try await tus.patch(upload, 0, "ab").offset == 2)
             #expect(try await tus.patch(upload, 2, "").offset == 2, "an empty body moves nothing")
@@ -142,7 +145,8 @@ extension TusRow {
     ]
 
     static let discovery: [TusRow] = [
-        TusRow("C39", "OPTIONS", "An OPTIONS request MAY be used to gather information about the Server's configuration.") { tus async throws in
+        TusRow("C39", "OPTIONS", "An OPTIONS request MAY be used to gather information about the Server's configuration.") {
+            tus async throws in
             var anonymous = tus
             // Browsers ask without credentials.
             anonymous.token = nil
@@ -180,7 +184,8 @@ extension TusRow {
                 ])
             #expect(Set(announced).count == announced.count)
         },
-        TusRow("C45", "Abstract", "The protocol does not depend on a specific HTTP version: a body need not tell its length.") { tus async throws in
+        TusRow("C45", "Abstract", "The protocol does not depend on a specific HTTP version: a body need not tell its length.") {
+            tus async throws in
             let content = bytes(300_001, seed: 45)
             let upload = try await tus.begin(content.count)
             let fields = TusClient.patchFields(0) + ["Transfer-Encoding: chunked"]
