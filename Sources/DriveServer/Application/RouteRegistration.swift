@@ -76,8 +76,9 @@ enum RouteRegistration {
 
     private static func allow(_ decision: RateDecision, rule: String) throws(DriveError) {
         if case .limited(let seconds) = decision {
+            let what = rule == "failedSignIns" ? "Too many bad tokens came from this address" : "Too many requests"
             throw DriveError(
-                .rateLimited, "Too many requests; try again in \(seconds) s.", details: ["rule": .string(rule)], retryAfter: Int(seconds))
+                .rateLimited, "\(what); try again in \(seconds) s.", details: ["rule": .string(rule)], retryAfter: Int(seconds))
         }
     }
 }

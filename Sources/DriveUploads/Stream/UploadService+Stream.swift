@@ -197,6 +197,12 @@ extension UploadService {
         }
         let (account, id) = (record.accountId, fileId)
         let file = try await database.read { sql in try FileRow.find(id, account: account, in: sql) }
+        // A client that remembers the upload would take its state for that of the file.
+        guard let file else {
+            throw DriveError(
+                .uploadGone, "The upload was completed, and its file was deleted since; create a new one.",
+                details: ["taskId": .string(record.taskId), "fileId": .string(fileId)])
+        }
         return self.status(of: record, offset: record.plan.fileSize, phase: .completed(file))
     }
 

@@ -15,6 +15,7 @@ struct ResumableCreation: Sendable {
     }
 
     func answer() async throws -> Response {
+        try expectAnUpload()
         let transfer = try ResumableTransfer(call, reply)
         var new = try ResumableFile.describe(call, request)
         let completes = completesUpload
@@ -38,6 +39,21 @@ struct ResumableCreation: Sendable {
         }
     }
 
+    /// Refuses what would become a file that its sender did not mean.
+    private func expectAnUpload() throws(DriveError) {
+        guard call.request.headers[TusFields.resumable] == nil else {
+            throw DriveError(
+                .invalidRequest, "tus is spoken at another address: \(call.request.uri.path.replacing("/uploads", with: "/tus")).",
+                details: ["rule": .string(TusFields.resumable.rawName)])
+        }
+        if !isResumable, let declared = request.declaredLength, let length = request.contentLength, declared != length {
+            throw DriveError(
+                .lengthMismatch,
+                "Upload-Length says \(declared) bytes, the body has \(length), and nothing says that more comes (Upload-Complete: ?0).",
+                details: ["length": .integer(length), "providedLength": .integer(declared)])
+        }
+    }
+
     private var isResumable: Bool { request.isComplete != nil }
 
     private var completesUpload: Bool {
@@ -50,7 +66,10 @@ struct ResumableCreation: Sendable {
         // Of an upload that ran past its length nobody can tell which bytes are meant (-11, section 4.4.2).
         let ranOver =
             ErrorMapping.driveError(error).code == .lengthExceeded && request.contentLength == nil && request.version.invalidatesOverlong
-        if interim.hasSent, !ranOver { return error }
+        // What its owner may not store is ended at once, not when it expires: it holds room until then.
+        let mapped = ErrorMapping.driveError(error)
+        let isRefused = mapped.code.category == .refused || mapped.code == .fileTooLarge
+        if interim.hasSent, !ranOver, !isRefused { return error }
         // In a task of its own: the request's is cancelled where its connection broke.
         await Task { [call] in
             try? await call.services.uploads.terminateStream(upload.taskId, removingFile: false, by: try call.caller)

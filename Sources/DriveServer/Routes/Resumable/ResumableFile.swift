@@ -33,7 +33,7 @@ enum ResumableFile {
         let name = type.lowercased()
         if name.hasPrefix("multipart/form-data") {
             throw DriveError(
-                .unsupportedMediaType, "Send the file's bytes as the body; forms are taken at /files/upload/direct.",
+                .unsupportedMediaType, "Send the file's bytes as the body; forms are taken at /api/files/upload/direct.",
                 details: ["rule": "contentType"])
         }
         // What curl sends for --data-binary unless told otherwise says nothing of the file.

@@ -53,8 +53,10 @@ enum TusResource {
 
     @Sendable static func delete(_ call: Call) async throws -> Response {
         try TusProtocol.checkVersion(call.request.headers)
-        try await call.services.uploads.terminateStream(
-            try call.parameter("taskId"), over: UploadFace.tus, removingFile: !isUploadSession(call.identity), by: try call.caller)
+        let (taskId, caller) = (try call.parameter("taskId"), try call.caller)
+        // A session's token ends an unfinished upload alone.
+        if isUploadSession(call.identity) { try await call.services.uploads.expectOpenStream(taskId, over: UploadFace.tus, by: caller) }
+        try await call.services.uploads.terminateStream(taskId, over: UploadFace.tus, removingFile: true, by: caller)
         return Response(status: .noContent)
     }
 
