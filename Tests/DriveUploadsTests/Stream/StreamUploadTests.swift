@@ -276,6 +276,38 @@ import Testing
         }
     }
 
+    /// A client that remembers the upload would take its end for that of the file.
+    @Test(arguments: Engine.underTest)
+    func isGoneWithItsFile(engine: Engine) async throws {
+        try await Site.with(engine) { site in
+            let drive = try await site.start()
+            let scene = try await StreamScene.create(Self.content, on: drive)
+            let file = try #require(try await scene.finish(drive))
+            try await drive.files.delete(file.id, by: scene.owner)
+            await expectRefusal(.uploadGone) { try await scene.look(drive) }
+            #expect(try await drive.findings() == [])
+        }
+    }
+
+    /// Each protocol promises something else: it sees its own uploads alone.
+    @Test(arguments: Engine.underTest)
+    func isSeenThroughItsOwnDoor(engine: Engine) async throws {
+        try await Site.with(engine) { site in
+            let drive = try await site.start()
+            let scene = try await StreamScene.create(Self.content, on: drive)
+            let (uploads, other) = (drive.uploads, UploadFace.resumable)
+            await expectRefusal(.taskNotFound) { try await uploads.stream(scene.taskId, over: other, by: scene.owner) }
+            await expectRefusal(.taskNotFound) { try await uploads.expectOpenStream(scene.taskId, over: other, by: scene.owner) }
+            await expectRefusal(.taskNotFound) {
+                try await uploads.terminateStream(scene.taskId, over: other, removingFile: true, by: scene.owner)
+            }
+            await expectRefusal(.taskClosed) {
+                try await uploads.receiveChunk(0, of: scene.taskId, body: ScriptedBody([]), length: nil, by: scene.owner)
+            }
+            #expect(try await scene.finish(drive) != nil)
+        }
+    }
+
     private static func digest(of bytes: some Collection<UInt8>, _ algorithm: DigestAlgorithm) -> ExpectedDigest? {
         var digest = RunningDigest(algorithm)
         Array(bytes).withUnsafeBytes { digest.update($0) }
