@@ -93,7 +93,7 @@ import Testing
             let token = try await server.data.token(account: "a")
             let client = TestClient(base: "http://127.0.0.1:\(server.redirectPort)", token: token)
             let target = "https://127.0.0.1:\(server.port)"
-            for (method, status) in [(HTTPMethod.GET, 301), (.HEAD, 301), (.POST, 308), (.PUT, 308), (.DELETE, 308)] {
+            for (method, status) in [(HTTPMethod.GET, 301), (.HEAD, 308), (.POST, 308), (.PUT, 308), (.DELETE, 308)] {
                 let reply = try await client.send(method, "/files/me?limit=1&query=%2F%20x", body: method == .POST ? bytes(100) : nil)
                 #expect(reply.status == status, "\(method)")
                 #expect(reply.header("Location") == target + "/api/files/me?limit=1&query=%2F%20x", "\(method)")
