@@ -10,7 +10,13 @@ import Testing
         let data = try DataFolder.make("first-start")
         defer { data.remove() }
         try await withServer("first-start", data: data) { server in
-            let token = try #require(server.lines.last { $0.split(separator: ".").count == 3 && !$0.contains(" ") })
+            // The token is printed behind the address, which is what a start waits for.
+            var printed: String?
+            try await eventually(within: .seconds(10), "the token") {
+                printed = server.lines.last { $0.split(separator: ".").count == 3 && !$0.contains(" ") }
+                return printed != nil
+            }
+            let token = try #require(printed)
             let client = TestClient(base: server.base, token: token)
             #expect(try await client.get("/files/me").status == 200)
             let secrets = TemporaryFolder.files(in: data.path + "/secrets")
