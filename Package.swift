@@ -72,7 +72,7 @@ let package = Package(
         ),
         .target(
             name: "DriveTasks",
-            dependencies: ["DriveModel", "DriveDatabase", "DriveEvents"],
+            dependencies: ["DriveModel", "DriveDatabase", "DriveEvents", .product(name: "Logging", package: "swift-log")],
             swiftSettings: strict
         ),
         .target(
@@ -122,7 +122,7 @@ let package = Package(
         .executableTarget(
             name: "drive",
             dependencies: [
-                "DriveModel", "DriveDatabase", "DriveStorage", "DriveUploads", "DriveServer", "DriveClient",
+                "DriveModel", "DriveDatabase", "DriveStorage", "DriveTasks", "DriveUploads", "DriveServer", "DriveClient",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -141,6 +141,13 @@ let package = Package(
             name: "DriveStorageTests",
             dependencies: [
                 "DriveModel", "DriveCrypto", "DriveStorage", "TestSupport", .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "DriveTasksTests",
+            dependencies: [
+                "DriveModel", "DriveDatabase", "DriveEvents", "DriveTasks", "TestSupport", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict
         ),

@@ -13,13 +13,25 @@ public protocol SQLSession {
     /// Runs `work` on the database's thread once the transaction is durable; never where it is undone. For log lines and
     /// wake-ups: short, and without the database.
     func afterCommit(_ work: @escaping @Sendable () -> Void)
+
+    /// Wakes the listeners of a channel on every instance once the transaction is durable; equal ones may come as one. The
+    /// tables are the truth: a notification may be lost, and a reader looks by itself now and then.
+    /// - Parameter payload: at most 8,000 bytes.
+    func notify(_ channel: String, _ payload: String)
 }
 
 /// What waits for a transaction's commit. Belongs to one transaction on one thread.
 final class CommitHooks {
     private var works: [@Sendable () -> Void] = []
+    private let sink: any NotificationSink
+
+    init(sink: any NotificationSink) {
+        self.sink = sink
+    }
 
     func add(_ work: @escaping @Sendable () -> Void) { works.append(work) }
+
+    func notify(_ channel: String, _ payload: String) { works.append { [sink] in sink.post(channel, payload) } }
 
     func run() {
         for work in works { work() }
@@ -54,6 +66,9 @@ public protocol Database: Sendable {
     /// The engine's own integrity check; the findings, empty where all is well.
     func checkIntegrity() async throws -> [String]
 
+    /// Begins to hear what `SQLSession.notify` tells. Throws `DatabaseError.unavailable` without file descriptors.
+    func listen(to channels: [String]) throws -> any DatabaseListener
+
     /// How many closures wait for a thread now.
     var queueLength: Int { get }
 
@@ -70,13 +85,16 @@ public enum SQLDialect: Sendable {
     /// The same, passing over rows another transaction holds.
     public var forUpdateSkipLocked: String { self == .postgresql ? " FOR UPDATE SKIP LOCKED" : "" }
 
+    /// Keeps a row from being changed in what others rely on, while they read it so too.
+    public var forKeyShare: String { self == .postgresql ? " FOR KEY SHARE" : "" }
+
     /// Column types for migrations.
     func columnTypes(in ddl: String) -> String {
         let types: [(String, String, String)] = [
             ("{uuid}", "TEXT", "UUID"), ("{timestamp}", "INTEGER", "TIMESTAMPTZ"), ("{json}", "TEXT", "JSONB"),
             ("{bool}", "INTEGER", "BOOLEAN"), ("{bytes}", "BLOB", "BYTEA"), ("{text}", "TEXT", "VARCHAR"),
             ("{bigint}", "INTEGER", "BIGINT"), ("{int}", "INTEGER", "INTEGER"), ("{double}", "REAL", "DOUBLE PRECISION"),
-            ("{false}", "0", "FALSE"), ("{clustered}", " WITHOUT ROWID", ""),
+            ("{false}", "0", "FALSE"), ("{serial}", "INTEGER PRIMARY KEY", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"), ("{clustered}", " WITHOUT ROWID", ""),
         ]
         return types.reduce(ddl) { text, type in
             text.replacing(type.0, with: self == .sqlite ? type.1 : type.2)

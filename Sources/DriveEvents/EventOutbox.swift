@@ -16,31 +16,77 @@ public struct DriveEvent: Hashable, Sendable {
     }
 }
 
+/// An event as it is written: encoded before the transaction.
+public struct OutboxEvent: Hashable, Sendable {
+    public var account: UUID
+    public var type: String
+    public var taskId: String?
+    /// JSON text of an object.
+    public var data: String
+
+    public init(account: UUID, type: String, taskId: String?, data: String) {
+        self.account = account
+        self.type = type
+        self.taskId = taskId
+        self.data = data
+    }
+}
+
 /// Events are written in the transaction of the change they tell of, numbered per account without gaps: a database
 /// sequence would show numbers in another order than their commits.
 public enum EventOutbox {
+    /// The channel that tells an account's id when it has new events.
+    public static let channel = "drive_events"
+
     /// Appends events of one account, in order.
     public static func append(
         _ events: [DriveEvent], account: UUID, now: Timestamp, in sql: any SQLSession
     ) throws {
+        try append(
+            try events.map { OutboxEvent(account: account, type: $0.type, taskId: $0.taskId, data: try DriveJSON.text($0.data)) }, now: now,
+            in: sql)
+    }
+
+    /// Appends events of any accounts, those of one in order: one statement for the numbers of each account, one for all rows.
+    public static func append(_ events: [OutboxEvent], now: Timestamp, in sql: any SQLSession) throws {
         guard !events.isEmpty else { return }
-        let row = try sql.first(
-            """
-            INSERT INTO event_sequences (account_id, last_sequence) VALUES ($1, $2)
-            ON CONFLICT (account_id) DO UPDATE SET last_sequence = event_sequences.last_sequence + excluded.last_sequence
-            RETURNING last_sequence
-            """, [.uuid(account), .int(events.count)])
-        let last = try row?.int64("last_sequence") ?? 0
-        for (index, event) in events.enumerated() {
-            try sql.execute(
-                "INSERT INTO events (account_id, sequence, type, task_id, data, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
-                [
-                    .uuid(account), .integer(last - Int64(events.count - 1 - index)), .text(event.type), .text(event.taskId),
-                    .encoded(event.data), .timestamp(now),
-                ])
+        // In one order everywhere, so that no two transactions wait for each other.
+        let byAccount = Dictionary(grouping: events, by: \.account).sorted { $0.key.uuidString < $1.key.uuidString }
+        var rows = SQLRows()
+        for (account, events) in byAccount {
+            let row = try sql.first(
+                """
+                INSERT INTO event_sequences (account_id, last_sequence) VALUES ($1, $2)
+                ON CONFLICT (account_id) DO UPDATE SET last_sequence = event_sequences.last_sequence + excluded.last_sequence
+                RETURNING last_sequence
+                """, [.uuid(account), .int(events.count)])
+            let first = try (row?.int64("last_sequence") ?? 0) - Int64(events.count - 1)
+            let id = account.uuidString.lowercased()
+            // Wakes readers on every instance; the rows are the truth.
+            sql.notify(channel, id)
+            if events.count == 1, byAccount.count == 1, let event = events.first {
+                try sql.execute(
+                    "INSERT INTO events (account_id, sequence, type, task_id, data, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
+                    [.uuid(account), .integer(first), .text(event.type), .text(event.taskId), .json(event.data), .timestamp(now)])
+                return
+            }
+            for (index, event) in events.enumerated() {
+                rows.append { row in
+                    row.add("account_id", id)
+                    row.add("sequence", first + Int64(index))
+                    row.add("type", event.type)
+                    if let taskId = event.taskId { row.add("task_id", taskId) }
+                    row.add("data", json: event.data)
+                }
+            }
         }
-        // Wakes readers on every instance; the rows are the truth.
-        if sql.dialect == .postgresql { try sql.query("SELECT pg_notify('drive_events', $1)", [.text(account.uuidString.lowercased())]) }
+        let table = sql.dialect.rows(
+            "$1", ["account_id": .uuid, "sequence": .bigint, "type": .text, "task_id": .text, "data": .json])
+        try sql.execute(
+            """
+            INSERT INTO events (account_id, sequence, type, task_id, data, created_at)
+            SELECT x.account_id, x.sequence, x.type, x.task_id, x.data, $2 FROM \(table)
+            """, [rows.value, .timestamp(now)])
     }
 
     /// Removes events older than `cutoff`, at most `limit`; returns how many.

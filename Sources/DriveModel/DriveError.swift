@@ -112,6 +112,15 @@ extension DriveError.Code {
     public static let checksumMismatch = Self("CHECKSUM_MISMATCH", .unprocessable)
     /// A concatenation that names something that is no part of the caller's, or parts that cannot be joined.
     public static let invalidConcatenation = Self("INVALID_CONCATENATION", .invalid)
+    // Tasks
+    /// The task's status does not allow what was asked: `status` and `wanted` in the details name both.
+    public static let taskState = Self("TASK_STATE", .conflict)
+    /// The account has as many open tasks, or timetables, as it may have.
+    public static let tooManyTasks = Self("TOO_MANY_TASKS", .tooManyRequests)
+    /// The lease is not this worker's any more: the task was cancelled, ended, or given to another.
+    public static let leaseLost = Self("LEASE_LOST", .conflict)
+    /// A change of many things asks for `confirm: true`, or for `dryRun: true` to see what it would do.
+    public static let confirmationRequired = Self("CONFIRMATION_REQUIRED", .invalid)
     // Files
     public static let fileNotFound = Self("FILE_NOT_FOUND", .notFound)
     public static let rangeNotSatisfiable = Self("RANGE_NOT_SATISFIABLE", .rangeNotSatisfiable)

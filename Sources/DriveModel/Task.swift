@@ -42,3 +42,14 @@ public enum TaskStatus: String, Codable, Sendable, CaseIterable {
         }
     }
 }
+
+extension TaskStatus {
+    /// The statuses of a task that may still change by itself.
+    public static let open: [TaskStatus] = [.pending, .inProgress, .paused]
+}
+
+/// What was asked of a running task and is not reached yet.
+public enum TaskRequest: String, Codable, Sendable, CaseIterable {
+    /// Its worker stops at the next safe step; then it is Paused.
+    case pause
+}

@@ -15,7 +15,7 @@ public final class LocalPool: BlobStore {
     /// Blobs per folder; beyond it a new one begins.
     static let folderCapacity = 2000
 
-    private struct Folder {
+    struct Folder {
         var name: String
         var count: Int
     }
@@ -23,11 +23,11 @@ public final class LocalPool: BlobStore {
     private let root: String
     private let stagingRoot: String
     private let io: IOPool
-    private let syncer: DirectorySyncer
-    private let faults: Faults
+    let syncer: DirectorySyncer
+    let faults: Faults
     private let surroundings: Surroundings
     private let directFrom: Int64
-    private let folder = Mutex<Folder?>(nil)
+    let folder = Mutex<Folder?>(nil)
     private let lock: OpenFile
 
     /// Opens the pool's folder, which this process then owns.

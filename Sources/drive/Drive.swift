@@ -22,8 +22,9 @@ struct Drive: AsyncParsableCommand {
                     UploadCommand.self, DownloadCommand.self, ListCommand.self, RemoveCommand.self, InfoCommand.self,
                     UploadsCommand.self,
                 ]),
+            CommandGroup(name: "Tasks", subcommands: [TasksCommand.self]),
             CommandGroup(
                 name: "Server",
-                subcommands: [ServeCommand.self, TokenCommand.self, AccountCommand.self, PoolCommand.self, CheckCommand.self]),
+                subcommands: [ServeCommand.self, WorkerCommand.self, TokenCommand.self, AccountCommand.self, PoolCommand.self, CheckCommand.self]),
         ])
 }

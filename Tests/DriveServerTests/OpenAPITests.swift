@@ -29,6 +29,7 @@ import Yams
                 case .open: []
                 case .account: [["accountToken": []]]
                 case .upload: [["accountToken": []], ["sessionToken": []]]
+                case .work: [["accountToken": []], ["workerToken": []]]
                 case .admin: [["accountToken": ["admin"]]]
                 }
             #expect(operation.security == expected, "\(operation.name)")
@@ -123,5 +124,10 @@ import Yams
         let document = try OpenAPIDocument()
         #expect(try document.words(of: "TaskStatus") == TaskStatus.allCases.map(\.rawValue))
         #expect(try document.words(of: "AccountRole") == AccountRole.allCases.map(\.rawValue))
+        #expect(try document.words(of: "TokenRole") == TokenRole.allCases.map(\.rawValue))
+        #expect(try document.words(of: "TaskType") == TaskType.allCases.map(\.rawValue))
+        #expect(try document.words(of: "TaskRequest") == TaskRequest.allCases.map(\.rawValue))
+        #expect(try document.words(of: "AttemptOutcome") == TaskAttempt.Outcome.allCases.map(\.rawValue))
+        #expect(try document.words(of: "ItemOutcome") == TaskItem.Outcome.allCases.map(\.rawValue))
     }
 }

@@ -11,6 +11,9 @@ public final class PostgresDatabase: Database {
     public let dialect = SQLDialect.postgresql
     private let queue: PostgresWorkQueue
     private let threads: PostgresThreadGroup
+    /// For listeners, which have a connection of their own. Never shown.
+    private let connectionString: String
+    private let configuration: PostgresConfiguration
     private let logger: Logger
 
     /// Starts the threads; each connects when its first closure comes.
@@ -29,6 +32,9 @@ public final class PostgresDatabase: Database {
         let queue = PostgresWorkQueue(threads: count, maximumLength: configuration.maximumQueueLength)
         let threads = PostgresThreadGroup(count: count)
         let reachability = PostgresReachability()
+        let notifier = PostgresNotifier(queue: queue, logger: logger)
+        self.connectionString = connectionString
+        self.configuration = configuration
         self.queue = queue
         self.threads = threads
         self.logger = logger
@@ -36,7 +42,7 @@ public final class PostgresDatabase: Database {
             // The threads hold the queue, not the database: where that is dropped without `close`, they still end.
             let thread = Thread {
                 let worker = PostgresWorker(
-                    target: target, configuration: configuration, reachability: reachability, faults: faults, logger: logger)
+                    target: target, configuration: configuration, reachability: reachability, faults: faults, sink: notifier, logger: logger)
                 while let job = queue.next() { job(worker) }
                 worker.disconnect()
                 threads.threadEnds()
@@ -49,6 +55,10 @@ public final class PostgresDatabase: Database {
     deinit { queue.refuseMore() }
 
     public var queueLength: Int { queue.count }
+
+    public func listen(to channels: [String]) throws -> any DatabaseListener {
+        try PostgresListener(connectionString: connectionString, channels: channels, logger: logger, configuration: configuration)
+    }
 
     public func read<Result: Sendable>(
         _ body: @escaping @Sendable (any SQLSession) throws -> Result

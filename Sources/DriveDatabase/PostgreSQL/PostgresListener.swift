@@ -2,15 +2,8 @@ import Foundation
 import Logging
 
 /// Hears `NOTIFY` on a connection and a thread of its own, and connects again for as long as it takes.
-///
-/// A notification only wakes its reader; what happened stands in a table. So whatever may have been missed is told by
-/// one `.reconnected`, upon which the reader reads everything anew.
-public final class PostgresListener: Sendable {
-    public enum Element: Sendable, Hashable {
-        case notification(channel: String, payload: String)
-        /// Listening began, began again after a break, or the reader was so slow that notifications were dropped.
-        case reconnected
-    }
+public final class PostgresListener: DatabaseListener {
+    public typealias Element = DatabaseNotification
 
     /// For one reader. Ends after `close`.
     public let elements: AsyncStream<Element>

@@ -7,15 +7,20 @@ final class PostgresSession: SQLSession {
     /// The failure that broke the transaction, as long as it is broken: what follows is its consequence alone.
     private(set) var failure: PostgresFailure?
 
-    init(_ connection: PostgresConnection, idleLimit: Duration) {
+    init(_ connection: PostgresConnection, idleLimit: Duration, sink: any NotificationSink) {
         self.connection = connection
+        hooks = CommitHooks(sink: sink)
         self.idleLimit = idleLimit
     }
 
-    let hooks = CommitHooks()
+    let hooks: CommitHooks
 
     func afterCommit(_ work: @escaping @Sendable () -> Void) {
         hooks.add(work)
+    }
+
+    func notify(_ channel: String, _ payload: String) {
+        hooks.notify(channel, payload)
     }
 
     @discardableResult

@@ -27,17 +27,19 @@ final class PostgresWorker {
     private let configuration: PostgresConfiguration
     private let reachability: PostgresReachability
     private let faults: Faults
+    private let sink: any NotificationSink
     private let logger: Logger
     private var connection: PostgresConnection?
 
     init(
         target: PostgresTarget, configuration: PostgresConfiguration, reachability: PostgresReachability, faults: Faults,
-        logger: Logger
+        sink: any NotificationSink, logger: Logger
     ) {
         self.target = target
         self.configuration = configuration
         self.reachability = reachability
         self.faults = faults
+        self.sink = sink
         self.logger = logger
     }
 
@@ -74,7 +76,7 @@ final class PostgresWorker {
             // Nothing is wrong with our BEGIN: a standby refuses to write (0A000), for a failover is under way.
             return .failed(DatabaseError(.unavailable, error.databaseError.message))
         }
-        let session = PostgresSession(connection, idleLimit: configuration.idleInTransactionTimeout)
+        let session = PostgresSession(connection, idleLimit: configuration.idleInTransactionTimeout, sink: sink)
         let result: Result
         do {
             result = try body(session)

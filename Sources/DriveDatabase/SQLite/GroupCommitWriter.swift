@@ -26,16 +26,18 @@ final class GroupCommitWriter: Sendable {
     private let wake = DispatchSemaphore(value: 0)
     private let pool: DatabasePool
     private let statements: SQLiteStatementCaches
+    private let sink: any NotificationSink
     private let logger: Logger
     private let faults: Faults
     private let beforeCommit: (@Sendable () throws -> Void)?
 
     init(
-        pool: DatabasePool, statements: SQLiteStatementCaches, logger: Logger, faults: Faults,
+        pool: DatabasePool, statements: SQLiteStatementCaches, sink: any NotificationSink, logger: Logger, faults: Faults,
         beforeCommit: (@Sendable () throws -> Void)?
     ) {
         self.pool = pool
         self.statements = statements
+        self.sink = sink
         self.logger = logger
         self.faults = faults
         self.beforeCommit = beforeCommit
@@ -49,7 +51,7 @@ final class GroupCommitWriter: Sendable {
 
     func perform<Result: Sendable>(_ body: @escaping @Sendable (any SQLSession) throws -> Result) async throws -> Result {
         try await withCheckedThrowingContinuation { continuation in
-            let job = Job(body: body, continuation: continuation)
+            let job = Job(body: body, sink: sink, continuation: continuation)
             let refusal: DatabaseError? = queue.withLock { queue in
                 if queue.isClosed { return DatabaseError(.unavailable, "the database is closed") }
                 if queue.jobs.count >= Self.maximumQueue { return DatabaseError(.busy, "too many writes wait already") }
@@ -168,12 +170,14 @@ private final class Job<Result: Sendable>: GroupJob, @unchecked Sendable {
     private let body: @Sendable (any SQLSession) throws -> Result
     private let continuation: CheckedContinuation<Result, any Error>
     private var outcome: Swift.Result<Result, any Error>?
-    private let hooks = CommitHooks()
+    private let hooks: CommitHooks
 
     init(
-        body: @escaping @Sendable (any SQLSession) throws -> Result, continuation: CheckedContinuation<Result, any Error>
+        body: @escaping @Sendable (any SQLSession) throws -> Result, sink: any NotificationSink,
+        continuation: CheckedContinuation<Result, any Error>
     ) {
         self.body = body
+        hooks = CommitHooks(sink: sink)
         self.continuation = continuation
     }
 

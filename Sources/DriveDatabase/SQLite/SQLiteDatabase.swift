@@ -11,6 +11,7 @@ public final class SQLiteDatabase: Database {
     private let pool: DatabasePool
     private let writer: GroupCommitWriter
     private let statements = SQLiteStatementCaches()
+    private let notifications = LocalNotifications()
 
     /// - Parameters:
     ///   - path: the database file; made where it is missing, readable by its owner alone.
@@ -47,10 +48,13 @@ public final class SQLiteDatabase: Database {
         } catch let error as GRDB.DatabaseError {
             throw DatabaseError(error)
         }
-        writer = GroupCommitWriter(pool: pool, statements: statements, logger: logger, faults: faults, beforeCommit: beforeCommit)
+        writer = GroupCommitWriter(
+            pool: pool, statements: statements, sink: notifications, logger: logger, faults: faults, beforeCommit: beforeCommit)
     }
 
     public var queueLength: Int { writer.queueLength }
+
+    public func listen(to channels: [String]) -> any DatabaseListener { notifications.listen(to: channels) }
 
     public func read<Result: Sendable>(
         _ body: @escaping @Sendable (any SQLSession) throws -> Result
@@ -86,6 +90,7 @@ public final class SQLiteDatabase: Database {
 
     public func close() async {
         await writer.close()
+        notifications.close()
         do {
             try closeConnections()
         } catch {

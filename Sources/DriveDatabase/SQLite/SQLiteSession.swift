@@ -29,6 +29,10 @@ struct SQLiteSession: SQLSession {
         hooks?.add(work)
     }
 
+    func notify(_ channel: String, _ payload: String) {
+        hooks?.notify(channel, payload)
+    }
+
     var dialect: SQLDialect { .sqlite }
 
     func execute(_ sql: String, _ arguments: [SQLValue]) throws(DatabaseError) -> Int {

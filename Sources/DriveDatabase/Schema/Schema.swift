@@ -14,11 +14,13 @@ public enum Schema {
         // Seen while a blob was read; the next upload of the same content takes its place.
         Migration(version: 2, name: "damaged blobs", statements: ["ALTER TABLE file_checksums ADD COLUMN damaged_at {timestamp}"]),
         Migration(version: 3, name: "stream uploads", statements: Streams.statements),
+        Migration(version: 4, name: "task engine", statements: Tasks.statements),
     ]
 
     /// `{folded}` is text that both engines sort by its code points, whatever the database's locale.
     private static func folded(_ statement: String, _ dialect: SQLDialect) -> String {
         statement.replacing("{folded}", with: dialect == .sqlite ? "TEXT" : "VARCHAR COLLATE \"C\"")
+            .replacing("{sequence task_order}", with: "CREATE SEQUENCE task_order")
     }
 
     /// The version this program works with.
@@ -48,7 +50,11 @@ public enum Schema {
                 let done = try sql.first(
                     "SELECT version FROM schema_migrations WHERE version = $1", [.int(migration.version)])
                 guard done == nil else { return }
-                for statement in migration.statements { try sql.execute(sql.dialect.columnTypes(in: folded(statement, sql.dialect))) }
+                for statement in migration.statements {
+                    // SQLite takes numbers from its rows.
+                    if statement.hasPrefix("{sequence "), sql.dialect == .sqlite { continue }
+                    try sql.execute(sql.dialect.columnTypes(in: folded(statement, sql.dialect)))
+                }
                 try sql.execute(
                     "INSERT INTO schema_migrations (version, name, applied_at) VALUES ($1, $2, $3)",
                     [.int(migration.version), .text(migration.name), .timestamp(now)])

@@ -7,7 +7,7 @@ import Synchronization
 /// The state of an account, and of one of its tokens, as the database had it a moment ago.
 struct AccessState: Sendable, Hashable {
     struct Token: Sendable, Hashable {
-        var role: AccountRole
+        var role: TokenRole
         var isRevoked: Bool
     }
 
@@ -140,7 +140,7 @@ final class AccessStateCache: Sendable {
                 "SELECT role, revoked_at FROM api_tokens WHERE id = $1 AND account_id = $2", [.text(tokenId), .uuid(key.accountId)])
         {
             state.token = .init(
-                role: AccountRole(rawValue: try row.text("role")) ?? .user, isRevoked: try row.optionalTimestamp("revoked_at") != nil)
+                role: TokenRole(rawValue: try row.text("role")) ?? .user, isRevoked: try row.optionalTimestamp("revoked_at") != nil)
         }
         return state
     }

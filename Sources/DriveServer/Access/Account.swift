@@ -34,7 +34,7 @@ extension TokenRecord {
         id = try row.text("id")
         accountId = try row.uuid("account_id")
         name = try row.text("name")
-        role = AccountRole(rawValue: try row.text("role")) ?? .user
+        role = TokenRole(rawValue: try row.text("role")) ?? .user
         createdAt = try row.timestamp("created_at")
         expiresAt = try row.timestamp("expires_at")
         revokedAt = try row.optionalTimestamp("revoked_at")

@@ -23,7 +23,10 @@ package struct AccountDirectory: Sendable {
     /// Who a verified token stands for, by the state of its account and its record at most half a second ago.
     func identity(of token: VerifiedToken) async throws(DriveError) -> Identity {
         var tokenId: String?
-        if case .account(let id, _) = token.subject { tokenId = id }
+        switch token.subject {
+        case .account(let id, _), .worker(let id, _): tokenId = id
+        case .upload, .external: break
+        }
         guard let state = try await states.state(.init(accountId: token.accountId, tokenId: tokenId)) else {
             throw TokenFault.unknownAccount.error
         }
@@ -31,10 +34,15 @@ package struct AccountDirectory: Sendable {
         let role: AccountRole
         switch token.subject {
         case .account(_, let claimed):
-            guard let record = state.token else { throw TokenFault.unknownToken.error }
-            guard !record.isRevoked else { throw DriveError(.tokenRevoked, "The access token was revoked; sign in with another one.") }
+            let record = try Self.record(of: state)
+            guard record.role != .worker else { throw TokenFault.unknownToken.error }
             // An administrator's token is one only as long as its account is an administrator's.
-            role = [claimed, record.role, state.role].allSatisfy { $0 == .admin } ? .admin : .user
+            role = claimed == .admin && record.role == .admin && state.role == .admin ? .admin : .user
+        case .worker(_, var grant):
+            guard try Self.record(of: state).role == .worker else { throw TokenFault.unknownToken.error }
+            grant.allAccounts = grant.allAccounts && state.role == .admin
+            kind = .worker(grant)
+            role = .user
         case .upload(let taskId, let serial):
             kind = .uploadSession(taskId: taskId, serial: serial)
             role = .user
@@ -43,6 +51,13 @@ package struct AccountDirectory: Sendable {
         }
         guard !state.isDisabled else { throw AccountRules.disabled }
         return Identity(accountId: token.accountId, role: role, tokenId: tokenId, kind: kind, name: state.name)
+    }
+
+    /// The token's record, where it is one that still holds.
+    private static func record(of state: AccessState) throws(DriveError) -> AccessState.Token {
+        guard let record = state.token else { throw TokenFault.unknownToken.error }
+        guard !record.isRevoked else { throw DriveError(.tokenRevoked, "The access token was revoked; sign in with another one.") }
+        return record
     }
 
     /// The account of an external issuer's subject; made at first sight. Its role follows the token.

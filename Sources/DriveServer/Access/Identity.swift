@@ -9,10 +9,12 @@ package struct Identity: Sendable, Hashable {
         case account
         /// One upload alone, while `serial` is the one in the upload's row.
         case uploadSession(taskId: String, serial: Int)
+        /// Leasing and reporting tasks (`/tasks/work`) alone.
+        case worker(WorkerGrant)
     }
 
     package var accountId: UUID
-    /// The role that holds for this call; an upload session is a user's, whoever began it.
+    /// The role that holds for this call; an upload session's and a worker's is a user's, whoever began it.
     package var role: AccountRole
     /// `api_tokens.id` of a token of our own.
     package var tokenId: String?

@@ -9,12 +9,26 @@ package struct IssuedToken: Sendable {
     package var record: TokenRecord
 }
 
+/// What a token on record is good for.
+package enum TokenRole: String, Codable, Sendable, CaseIterable {
+    case user, admin
+    /// Leasing and reporting tasks (`/tasks/work`) alone.
+    case worker
+
+    package init(_ role: AccountRole) {
+        switch role {
+        case .user: self = .user
+        case .admin: self = .admin
+        }
+    }
+}
+
 /// A row of `api_tokens`; the token itself is not in it.
 package struct TokenRecord: Sendable, Hashable {
     package var id: String
     package var accountId: UUID
     package var name: String
-    package var role: AccountRole
+    package var role: TokenRole
     package var createdAt: Timestamp
     package var expiresAt: Timestamp
     package var revokedAt: Timestamp?
@@ -26,6 +40,8 @@ package struct TokenIssuer: Sendable {
     package static let issuer = "drive"
     /// The `aud` of upload session tokens.
     package static let uploadAudience = "drive-upload"
+    /// The `aud` of worker tokens.
+    package static let workerAudience = "drive-worker"
 
     private let key: SigningKey
     private let audience: String
@@ -51,37 +67,70 @@ package struct TokenIssuer: Sendable {
     package func issueAccountToken(
         accountId: UUID, name: String, role: AccountRole, lifetime: Duration, by actor: AuditActor
     ) async throws(DriveError) -> IssuedToken {
+        let record = try newRecord(of: accountId, name: name, role: TokenRole(role), lifetime: lifetime)
+        let token = try signed(
+            AccountClaims(
+                iss: Self.issuer, aud: audience, sub: accountId.uuidString.lowercased(), jti: record.id, role: role,
+                iat: record.createdAt.seconds, exp: record.expiresAt.seconds))
+        let refusal = role == .admin ? "Only an administrator's account can have an administrator's token." : nil
+        try await keep(record, unlessAdministrator: refusal, by: actor)
+        return IssuedToken(token: token, record: record)
+    }
+
+    /// Makes a token for a worker, good for `/tasks/work` alone, and puts it on record.
+    ///
+    /// Throws as `issueAccountToken`; `forbidden` where tasks of all accounts are asked for an account that is no administrator's,
+    /// `invalidRequest` for kinds that are none.
+    package func issueWorkerToken(
+        accountId: UUID, name: String, grant: WorkerGrant, lifetime: Duration, by actor: AuditActor
+    ) async throws(DriveError) -> IssuedToken {
+        try grant.check()
+        let record = try newRecord(of: accountId, name: name, role: .worker, lifetime: lifetime)
+        let token = try signed(
+            WorkerClaims(
+                iss: Self.issuer, aud: Self.workerAudience, sub: accountId.uuidString.lowercased(), jti: record.id, kinds: grant.kinds,
+                scope: grant.allAccounts ? WorkerGrant.allScope : nil, iat: record.createdAt.seconds, exp: record.expiresAt.seconds))
+        let refusal = grant.allAccounts ? "Only an administrator's account can have a worker token for all accounts." : nil
+        let details: [String: JSONValue] = [
+            "kinds": .array(grant.kinds.map { .string($0) }), "allAccounts": .bool(grant.allAccounts),
+        ]
+        try await keep(record, unlessAdministrator: refusal, details: details, by: actor)
+        return IssuedToken(token: token, record: record)
+    }
+
+    private func newRecord(of accountId: UUID, name: String, role: TokenRole, lifetime: Duration) throws(DriveError) -> TokenRecord {
         guard lifetime >= .seconds(1), lifetime <= .seconds(3660 * 86_400) else {
             throw DriveError(.invalidRequest, "A token lives for a second to ten years.")
         }
         guard AccountRules.isValid(name: name) else { throw AccountRules.invalidName }
         let now = surroundings.now()
         // Whole seconds, as in the token.
-        let record = TokenRecord(
+        return TokenRecord(
             id: surroundings.newIdentifier(), accountId: accountId, name: name, role: role, createdAt: Timestamp(seconds: now.seconds),
             expiresAt: Timestamp(seconds: (now + lifetime).seconds))
-        let token = try signed(
-            AccountClaims(
-                iss: Self.issuer, aud: audience, sub: accountId.uuidString.lowercased(), jti: record.id, role: role,
-                iat: record.createdAt.seconds, exp: record.expiresAt.seconds))
+    }
+
+    /// Stores a record with its audit entry.
+    ///
+    /// - Parameter refusal: where given, the account must be an administrator's, and this is what another is told.
+    private func keep(
+        _ record: TokenRecord, unlessAdministrator refusal: String?, details: [String: JSONValue] = [:], by actor: AuditActor
+    ) async throws(DriveError) {
         try await audit.write(to: database) { sql, trail in
-            guard let account = try sql.first("SELECT role, disabled_at FROM accounts WHERE id = $1", [.uuid(accountId)]) else {
+            guard let account = try sql.first("SELECT role, disabled_at FROM accounts WHERE id = $1", [.uuid(record.accountId)]) else {
                 throw AccountRules.notFound
             }
             guard try account.optionalTimestamp("disabled_at") == nil else { throw AccountRules.disabled }
-            if role == .admin, try account.text("role") != AccountRole.admin.rawValue {
-                throw DriveError(.forbidden, "Only an administrator's account can have an administrator's token.")
-            }
+            if let refusal, try account.text("role") != AccountRole.admin.rawValue { throw DriveError(.forbidden, refusal) }
             try sql.execute(
                 "INSERT INTO api_tokens (id, account_id, name, role, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
                 [
-                    .text(record.id), .uuid(accountId), .text(name), .text(role.rawValue), .timestamp(record.createdAt),
-                    .timestamp(record.expiresAt),
+                    .text(record.id), .uuid(record.accountId), .text(record.name), .text(record.role.rawValue),
+                    .timestamp(record.createdAt), .timestamp(record.expiresAt),
                 ])
-            try trail.append(
-                actor.entry("token.create", "token", record.id, ["account": .string(accountId.uuidString.lowercased())]), in: sql)
+            let owner: [String: JSONValue] = ["account": .string(record.accountId.uuidString.lowercased())]
+            try trail.append(actor.entry("token.create", "token", record.id, details.merging(owner) { $1 }), in: sql)
         }
-        return IssuedToken(token: token, record: record)
     }
 
     /// Makes a token for one upload. There is no record of it: the upload's row holds the serial and the expiry that count.
@@ -107,6 +156,13 @@ package struct TokenIssuer: Sendable {
     private struct AccountClaims: Encodable {
         var iss, aud, sub, jti: String
         var role: AccountRole
+        var iat, exp: Int64
+    }
+
+    private struct WorkerClaims: Encodable {
+        var iss, aud, sub, jti: String
+        var kinds: [String]
+        var scope: String?
         var iat, exp: Int64
     }
 

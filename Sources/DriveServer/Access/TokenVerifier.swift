@@ -33,8 +33,8 @@ package struct TokenVerifier: Sendable {
         surroundings: Surroundings = .system, time: MonotonicTime = .system, cachedTokens: Int = 10_000,
         logger: Logger = Logger(label: "Drive.Access")
     ) async throws {
-        guard settings.tokenAudience != TokenIssuer.uploadAudience else {
-            throw SecretError(message: "the audience \(TokenIssuer.uploadAudience) is that of upload sessions: choose another")
+        guard ![TokenIssuer.uploadAudience, TokenIssuer.workerAudience].contains(settings.tokenAudience) else {
+            throw SecretError(message: "the audience \(settings.tokenAudience) is that of upload sessions or workers: choose another")
         }
         var issuers: [String: Issuer] = [:]
         for issuer in settings.issuers {
@@ -82,7 +82,7 @@ package struct TokenVerifier: Sendable {
         guard signingKey.isValid(token.signature, for: token.signed) else { throw TokenFault.badSignature.error }
         let goodUntil = try checkTimes(token.claims)
         guard let subject = token.claims.text("sub"), let account = UUID(uuidString: subject) else { throw TokenFault.incomplete.error }
-        // The audience tells the two kinds apart, so a token has exactly one.
+        // The audience tells the kinds apart, so a token has exactly one.
         switch token.claims.audiences {
         case [audience]:
             guard let id = token.claims.text("jti"), let role = token.claims.text("role").flatMap(AccountRole.init(rawValue:)) else {
@@ -94,6 +94,11 @@ package struct TokenVerifier: Sendable {
                 let serial = Int(exactly: serial)
             else { throw TokenFault.incomplete.error }
             return VerifiedToken(accountId: account, subject: .upload(taskId: task, serial: serial), goodUntil: goodUntil)
+        case [TokenIssuer.workerAudience]:
+            guard let id = token.claims.text("jti"), let grant = WorkerGrant(claims: token.claims) else {
+                throw TokenFault.incomplete.error
+            }
+            return VerifiedToken(accountId: account, subject: .worker(tokenId: id, grant), goodUntil: goodUntil)
         default:
             throw TokenFault.wrongAudience.error
         }

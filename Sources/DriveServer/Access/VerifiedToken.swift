@@ -10,6 +10,8 @@ struct VerifiedToken: Sendable {
         case account(tokenId: String, role: AccountRole)
         /// One of our upload session tokens.
         case upload(taskId: String, serial: Int)
+        /// One of our worker tokens, `api_tokens.id`.
+        case worker(tokenId: String, WorkerGrant)
         /// A token of an external issuer, with the role it gives.
         case external(role: AccountRole)
     }

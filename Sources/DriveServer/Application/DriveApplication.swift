@@ -1,6 +1,7 @@
 import DriveDatabase
 import DriveModel
 import DriveStorage
+import DriveTasks
 import DriveUploads
 import Foundation
 import Hummingbird
@@ -33,6 +34,7 @@ package enum DriveApplication {
                 configuration, administration: administration, storage: opened, fetcher: fetcher, logger: logger)
             let recovered = try await services.housekeeping.recover()
             if recovered != .nothing { logger.notice("settled what an earlier stop left", metadata: ["report": "\(recovered)"]) }
+            try await prepareTasks(services, logger: logger)
             let running = try serviceGroup(services, configuration: configuration, logger: logger) { address in
                 // After the port is ours: a token made before a start that fails would be lost.
                 do {
@@ -55,13 +57,25 @@ package enum DriveApplication {
         try outcome.get()
     }
 
+    /// The server's own tasks, and what a crash left of others.
+    private static func prepareTasks(_ services: Services, logger: Logger) async throws {
+        let engine = services.tasks.engine
+        engine.register(HousekeepingTask.handlers(services.housekeeping))
+        // SQLite is one process's; over PostgreSQL other servers may run, whose tasks are theirs.
+        if services.database.dialect == .sqlite {
+            let orphans = try await engine.takeBackOrphans()
+            if orphans > 0 { logger.notice("tasks of an earlier run go on", metadata: ["tasks": "\(orphans)"]) }
+        }
+        try await HousekeepingTask.schedule(in: engine, every: services.configuration.uploads.cleanupInterval)
+    }
+
     private static func services(
         _ configuration: DriveConfiguration, administration: AdministrationContext, storage: StorageContext, fetcher: HTTPKeySetFetcher,
         logger: Logger
     ) async throws -> Services {
         Services(
             configuration: configuration, database: administration.database, io: storage.io, pools: storage.pools, uploads: storage.uploads,
-            files: FileService(database: administration.database, pools: storage.pools),
+            tasks: storage.tasks, files: FileService(database: administration.database, pools: storage.pools),
             bundles: BundleService(database: administration.database),
             housekeeping: Housekeeping(uploads: storage.uploads, logger: Logger(label: "Drive.Housekeeping")),
             accounts: administration.accounts, audit: administration.audit, issuer: administration.issuer,
@@ -99,7 +113,10 @@ package enum DriveApplication {
             logger.info("listening", metadata: ["address": "\(address)"])
             await ready(address)
         }
-        var parts: [any Service] = [HousekeepingService(services: services), main]
+        // Stopped in the opposite order: first no more requests, then no more tasks.
+        let worker = TaskWorker(
+            engine: services.tasks.engine, queues: [TaskQueues.drive, TaskQueues.server], name: WorkerName.ofThisProcess("serve"))
+        var parts: [any Service] = [SessionClosing(services: services), WorkerService(worker: worker), main]
         if let redirect {
             let address = ListeningAddress(
                 purpose: "the redirect to HTTPS", host: host, port: redirect, portSettings: "DRIVE_TLS_REDIRECT_PORT (tls.redirectPort)")
@@ -131,20 +148,20 @@ private struct RedirectService: Service {
     }
 }
 
-/// Housekeeping by the clock, until the task engine takes it over.
-private struct HousekeepingService: Service {
+/// Closes uploads that nobody uses, now and then.
+private struct SessionClosing: Service {
     let services: Services
 
     func run() async throws {
-        let interval = services.configuration.uploads.cleanupInterval
+        let interval = max(.seconds(1), min(.seconds(60), services.configuration.uploads.cacheDuration))
         while true {
             do {
                 try await cancelWhenGracefulShutdown { try await Task.sleep(for: interval) }
             } catch is CancellationError {
                 return
             }
-            let report = await services.housekeeping.sweep()
-            if report != .nothing { services.logger.info("housekeeping", metadata: ["report": "\(report)"]) }
+            let closed = services.housekeeping.closeIdleSessions()
+            if closed > 0 { services.logger.debug("closed idle uploads", metadata: ["count": "\(closed)"]) }
         }
     }
 }

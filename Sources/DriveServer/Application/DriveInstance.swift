@@ -1,6 +1,7 @@
 import DriveDatabase
 import DriveModel
 import DriveStorage
+import DriveTasks
 import DriveUploads
 import Foundation
 import Logging
@@ -62,6 +63,7 @@ package struct StorageContext: Sendable {
     let io: IOPool
     package let pools: PoolDirectory
     let uploads: UploadService
+    let tasks: TaskService
 
     /// - Parameter exclusive: false for a look beside the process that owns the pools.
     package static func open(
@@ -84,7 +86,11 @@ package struct StorageContext: Sendable {
         let uploads = UploadService(
             database: administration.database, pools: pools, io: io, settings: settings,
             surroundings: administration.surroundings, logger: Logger(label: "Drive.Storage.Uploads"))
-        return StorageContext(io: io, pools: pools, uploads: uploads)
+        let engine = TaskEngine(
+            database: administration.database, settings: configuration.taskSettings, surroundings: administration.surroundings,
+            logger: Logger(label: "Drive.Tasks"))
+        engine.register(FileTasks.handlers(uploads: uploads))
+        return StorageContext(io: io, pools: pools, uploads: uploads, tasks: TaskService(engine: engine, uploads: uploads))
     }
 
     /// `drive check`.
@@ -118,6 +124,18 @@ extension DriveConfiguration {
         settings.taskRetention = tasks.retention
         settings.defaultQuota = quota.defaultBytes
         settings.legacyUploadEvents = uploads.legacyEvents
+        return settings
+    }
+
+    /// The tasks' part of the configuration, as the engine takes it.
+    var taskSettings: TaskSettings {
+        var settings = TaskSettings()
+        settings.slots = tasks.slots
+        settings.limits.perAccount = tasks.maxRunningPerAccount == 0 ? nil : tasks.maxRunningPerAccount
+        settings.limits.perPool = tasks.maxRunningPerPool == 0 ? nil : tasks.maxRunningPerPool
+        settings.retention = tasks.retention
+        settings.drainTime = tasks.drainTime
+        settings.idempotencyLifetime = uploads.idempotencyLifetime
         return settings
     }
 

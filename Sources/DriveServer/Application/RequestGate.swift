@@ -19,16 +19,18 @@ struct RequestGate: RouterMiddleware {
     ) async throws -> Response {
         let start = ContinuousClock.now
         let requestId = Self.acceptableId(request.headers[Fields.requestId]) ?? services.surroundings.newIdentifier()
+        let face = WireFace.at(request.uri.path)
         var response: Response
         if request.method == .options, let fields = CrossOrigin.preflight(services.configuration.cors, request: request) {
             // A protocol's own answer to OPTIONS stands in the preflight's too.
-            let isProtocol = WireFace.at(request.uri.path) != nil
-            response = isProtocol ? await answer(request, context: context, requestId: requestId, next: next) : Response(status: .noContent)
+            response =
+                face == nil
+                ? Response(status: .noContent) : await answer(request, face: face, context: context, requestId: requestId, next: next)
             for field in fields { response.headers[field.name] = field.value }
         } else {
-            response = await answer(request, context: context, requestId: requestId, next: next)
+            response = await answer(request, face: face, context: context, requestId: requestId, next: next)
         }
-        if let face = WireFace.at(request.uri.path) { face.complete(&response, request) }
+        face?.complete(&response, request)
         response.headers[Fields.requestId] = requestId
         CrossOrigin.apply(services.configuration.cors, to: &response, origin: request.headers[.origin])
         let insistence = Int(services.configuration.tls.hstsMaxAge.inSeconds)
@@ -48,16 +50,17 @@ struct RequestGate: RouterMiddleware {
     }
 
     private func answer(
-        _ request: Request, context: DriveRequestContext, requestId: String, next: (Request, DriveRequestContext) async throws -> Response
+        _ request: Request, face: WireFace?, context: DriveRequestContext, requestId: String,
+        next: (Request, DriveRequestContext) async throws -> Response
     ) async -> Response {
         do {
             return try await Self.$currentId.withValue(requestId) { try await next(request, context) }
         } catch let error as any HTTPResponseError where error.status == .notFound {
             // Only the router throws this one: the path may be known, with other methods.
             guard let (refusal, allow) = AllowedMethods.table.refusal(of: request.method, at: request.uri.path) else {
-                return Self.refusal(ErrorMapping.driveError(error), request: request, requestId: requestId)
+                return Self.refusal(ErrorMapping.driveError(error), face: face, request: request, requestId: requestId)
             }
-            var response = Self.refusal(refusal, request: request, requestId: requestId)
+            var response = Self.refusal(refusal, face: face, request: request, requestId: requestId)
             response.headers[.allow] = allow
             return response
         } catch {
@@ -66,12 +69,12 @@ struct RequestGate: RouterMiddleware {
                 services.logger.error(
                     "request failed", metadata: ["requestId": "\(requestId)", "path": "\(request.uri.path)", "error": "\(error)"])
             }
-            return Self.refusal(mapped, request: request, requestId: requestId)
+            return Self.refusal(mapped, face: face, request: request, requestId: requestId)
         }
     }
 
-    private static func refusal(_ error: DriveError, request: Request, requestId: String) -> Response {
-        WireFace.at(request.uri.path)?.refuse(error, request, requestId) ?? ErrorMapping.response(error, requestId: requestId)
+    private static func refusal(_ error: DriveError, face: WireFace?, request: Request, requestId: String) -> Response {
+        face?.refuse(error, request, requestId) ?? ErrorMapping.response(error, requestId: requestId)
     }
 
     /// Whether a failed request gets a line in the log.

@@ -53,7 +53,13 @@ enum RouteRegistration {
             throw error
         }
         try allow(services.limiter.check(account: identity.accountId), rule: "account")
-        if case .uploadSession(let taskId, _) = identity.kind {
+        switch identity.kind {
+        case .account: break
+        case .worker:
+            guard route.access == .work else {
+                throw DriveError(.forbidden, "A worker token is good for /tasks/work alone.", details: ["rule": "workerToken"])
+            }
+        case .uploadSession(let taskId, _):
             guard route.access == .upload else {
                 throw DriveError(.forbidden, "A session token is good for its upload alone.", details: ["rule": "sessionToken"])
             }

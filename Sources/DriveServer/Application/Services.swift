@@ -1,6 +1,7 @@
 import DriveDatabase
 import DriveModel
 import DriveStorage
+import DriveTasks
 import DriveUploads
 import Logging
 
@@ -11,6 +12,7 @@ struct Services: Sendable {
     let io: IOPool
     let pools: PoolDirectory
     let uploads: UploadService
+    let tasks: TaskService
     let files: FileService
     let bundles: BundleService
     let housekeeping: Housekeeping

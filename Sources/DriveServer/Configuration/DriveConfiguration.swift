@@ -68,6 +68,13 @@ extension DriveConfiguration {
     package struct Tasks: Sendable, Equatable {
         /// How long a task that has ended is kept.
         package var retention: Duration = .seconds(30 * 86_400)
+        /// Tasks one process runs at the same time.
+        package var slots = 32
+        /// Tasks that run at the same time over all servers; 0: no limit.
+        package var maxRunningPerAccount = 16
+        package var maxRunningPerPool = 4
+        /// How long running tasks may run on when the process stops.
+        package var drainTime: Duration = .seconds(5)
     }
 
     /// What an account may store.

@@ -81,6 +81,17 @@ package enum SettingsTable {
             \.tasks.retention, "tasks.retention", "DRIVE_TASK_RETENTION", .duration(.seconds(60)...days(3650)),
             "How long a task that has ended is kept.")
         Setting(
+            \.tasks.slots, "tasks.slots", "DRIVE_TASK_SLOTS", .integer(1...1000), "Tasks that one process runs at the same time.")
+        Setting(
+            \.tasks.maxRunningPerAccount, "tasks.maxRunningPerAccount", "DRIVE_TASKS_PER_ACCOUNT", .integer(0...100_000, zero: "no limit"),
+            "Tasks of one account that run at the same time, over all servers.")
+        Setting(
+            \.tasks.maxRunningPerPool, "tasks.maxRunningPerPool", "DRIVE_TASKS_PER_POOL", .integer(0...100_000, zero: "no limit"),
+            "Tasks on one pool that run at the same time, over all servers.")
+        Setting(
+            \.tasks.drainTime, "tasks.drainTime", "DRIVE_TASK_DRAIN_TIME", .duration(.zero...(.seconds(3600))),
+            "How long running tasks may run on when the process stops; then they are given back, and go on elsewhere or later.")
+        Setting(
             \.quota.defaultBytes, "quota.default", "DRIVE_QUOTA", .quota,
             "What an account may store where nothing else is said.")
     }

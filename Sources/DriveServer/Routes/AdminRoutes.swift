@@ -2,13 +2,11 @@ import DriveModel
 import Foundation
 import Hummingbird
 
-/// `/admin`: accounts, tokens and the audit log, for administrators.
+/// `/admin`: accounts and the audit log, for administrators.
 enum AdminRoutes {
     static let all: [Route] = [
         Route(.get, "/admin/accounts", .admin, accounts),
         Route(.patch, "/admin/accounts/{accountId}", .admin, updateAccount),
-        Route(.get, "/admin/tokens", .admin, tokens),
-        Route(.delete, "/admin/tokens/{tokenId}", .admin, revoke),
         Route(.get, "/admin/audit", .admin, audit),
     ]
 
@@ -29,18 +27,6 @@ enum AdminRoutes {
         if let quota = change.quotaBytes { account = try await directory.setQuota(quota, account: id, by: call.actor) }
         if let role = change.role { account = try await directory.setRole(role, account: id, by: call.actor) }
         return try call.reply(AccountReply(account))
-    }
-
-    @Sendable private static func tokens(_ call: Call) async throws -> Response {
-        guard let account = try call.queryUUID("account") else {
-            throw DriveError(.invalidRequest, "Name the account: ?account=UUID.", details: ["rule": "account"])
-        }
-        return try call.reply(try await call.services.accounts.tokens(of: account).map(TokenReply.init))
-    }
-
-    @Sendable private static func revoke(_ call: Call) async throws -> Response {
-        try await call.services.accounts.revokeToken(try call.parameter("tokenId"), by: call.actor)
-        return Response(status: .noContent)
     }
 
     @Sendable private static func audit(_ call: Call) async throws -> Response {
@@ -86,27 +72,6 @@ package struct AccountReply: Codable, Sendable {
         quotaBytes = account.quotaBytes
         createdAt = account.createdAt
         disabledAt = account.disabledAt
-    }
-}
-
-/// A token's record; never the token.
-package struct TokenReply: Codable, Sendable {
-    package var id: String
-    package var accountId: UUID
-    package var name: String
-    package var role: AccountRole
-    package var createdAt: Timestamp
-    package var expiresAt: Timestamp
-    package var revokedAt: Timestamp?
-
-    package init(_ record: TokenRecord) {
-        id = record.id
-        accountId = record.accountId
-        name = record.name
-        role = record.role
-        createdAt = record.createdAt
-        expiresAt = record.expiresAt
-        revokedAt = record.revokedAt
     }
 }
 

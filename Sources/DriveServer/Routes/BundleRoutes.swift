@@ -1,4 +1,5 @@
 import DriveModel
+import DriveTasks
 import DriveUploads
 import Foundation
 import Hummingbird

@@ -1,5 +1,6 @@
 import DriveModel
 import DriveStorage
+import DriveTasks
 import DriveUploads
 import Foundation
 import HTTPTypes

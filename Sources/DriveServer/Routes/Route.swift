@@ -17,6 +17,8 @@ struct Route: Sendable {
         case account
         /// The account, or the session token of the upload whose id is in the path.
         case upload
+        /// Any account, or a worker token.
+        case work
         /// Administrators.
         case admin
     }
@@ -173,7 +175,7 @@ enum Fields {
 
 extension HTTPField.Name {
     /// A name that is a literal of ours; a name that were not valid shows in every test that reads the field.
-    fileprivate init(known name: String) {
+    init(known name: String) {
         self = HTTPField.Name(name) ?? .accept
     }
 }

@@ -8,7 +8,7 @@ enum RouteTable {
 
     static let api: [Route] =
         UploadRoutes.all + TusRoutes.all + ResumableRoutes.all + FileRoutes.all + BundleRoutes.all + PoolRoutes.all + BillingRoutes.all
-        + AdminRoutes.all
+        + TaskRoutes.all + TaskBatchRoutes.all + TaskWorkRoutes.all + AdminRoutes.all + AdminTokenRoutes.all + AdminTaskRoutes.all
 
     /// Outside the prefix.
     static let health: [Route] = HealthRoutes.all

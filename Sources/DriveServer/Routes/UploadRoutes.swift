@@ -1,5 +1,6 @@
 import DriveEvents
 import DriveModel
+import DriveTasks
 import DriveUploads
 import Foundation
 import HTTPTypes
@@ -180,8 +181,7 @@ enum BodyKind {
             throw DriveError(
                 .unsupportedMediaType, "Send the bytes as multipart/form-data or as the raw body.", details: ["rule": "contentType"])
         } else {
-            let length = request.headers[.contentLength].flatMap { Int64($0) }
-            self = .raw(length: length ?? (request.headers[.transferEncoding] == nil ? 0 : nil))
+            self = .raw(length: request.headers.bodyLength)
         }
     }
 }

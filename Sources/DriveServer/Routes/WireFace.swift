@@ -14,9 +14,32 @@ struct WireFace: Sendable {
     static let all: [WireFace] = [TusFace.face, ResumableFace.face]
 
     /// The protocol that is spoken at an address; nil for Drive's own. As the router sees it: empty segments do not count.
+    ///
+    /// Every request is asked, so nothing is allocated here.
     static func at(_ path: String) -> WireFace? {
-        let segments = path.split(separator: "/", maxSplits: 3)
-        guard segments.count > 1, RouteTable.prefixes.contains(where: { $0.dropFirst() == segments[0] }) else { return nil }
-        return all.first { $0.path.dropFirst() == segments[1] }
+        var rest = path.utf8[...]
+        let prefix = nextSegment(of: &rest)
+        guard RouteTable.prefixes.contains(where: { $0.utf8.dropFirst().elementsEqual(prefix) }) else { return nil }
+        let name = nextSegment(of: &rest)
+        return all.first { $0.path.utf8.dropFirst().elementsEqual(name) }
+    }
+
+    /// Takes the next segment that is not empty off the path; an empty one where there is none.
+    private static func nextSegment(of rest: inout Substring.UTF8View) -> Substring.UTF8View {
+        rest = rest.drop { $0 == UInt8(ascii: "/") }
+        let segment = rest.prefix { $0 != UInt8(ascii: "/") }
+        rest = rest[segment.endIndex...]
+        return segment
+    }
+}
+
+extension DriveError {
+    /// Whether the fault passes by itself. A client whose `HEAD` is answered so takes its upload for lost, over either protocol: it is
+    /// told to ask again.
+    var isPassing: Bool {
+        switch code.category {
+        case .internalFailure, .notImplemented, .unavailable, .storageFull, .tooManyRequests, .timedOut: true
+        default: false
+        }
     }
 }

@@ -20,17 +20,6 @@ extension ContentDisposition {
         }
         var label = String.UnicodeScalarView()
         for scalar in last.prefix(16 * FileName.maximumBytes) { label.append(isUnsafe(scalar) ? "_" : scalar) }
-        return try? FileName(shortened(String(label))).value
-    }
-
-    private static func shortened(_ name: String) -> String {
-        var excess = name.utf8.count - FileName.maximumBytes
-        guard excess > 0 else { return name }
-        let dot = name.lastIndex(of: ".") ?? name.endIndex
-        // A long extension is none.
-        let end = name[dot...].utf8.count <= 32 ? dot : name.endIndex
-        var stem = name[..<end]
-        while excess > 0, let character = stem.popLast() { excess -= character.utf8.count }
-        return String(stem + name[end...])
+        return try? FileName(FileName.shortened(String(label))).value
     }
 }

@@ -54,6 +54,11 @@ enum HTTPSyntax {
         return result
     }
 
+    /// A non-negative integer: digits alone (`1*DIGIT`) that fit 63 bits; nil for anything else.
+    static func number(_ text: String) -> Int64? {
+        text.utf8.allSatisfy(isDigit) ? Int64(text) : nil
+    }
+
     static func lowercased(_ byte: UInt8) -> UInt8 { byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte }
 
     /// The slice without leading and trailing spaces and tabs.

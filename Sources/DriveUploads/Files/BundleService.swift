@@ -1,6 +1,7 @@
 import DriveDatabase
 import DriveEvents
 import DriveModel
+import DriveTasks
 import Foundation
 
 /// Bundles: named groups of files with one expiry.

@@ -15,6 +15,19 @@ enum BlobIntent {
     static func clear(_ path: String, pool: UUID, in sql: any SQLSession) throws {
         try sql.execute("DELETE FROM blob_intents WHERE pool_id = $1 AND storage_path = $2", [.uuid(pool), .text(path)])
     }
+
+    /// Clears a note that is still the task's; false where housekeeping has taken the path since, so that its bytes may be
+    /// gone at any moment.
+    static func claim(_ path: String, pool: UUID, task: String, in sql: any SQLSession) throws -> Bool {
+        try sql.execute(
+            "DELETE FROM blob_intents WHERE pool_id = $1 AND storage_path = $2 AND task_id = $3", [.uuid(pool), .text(path), .text(task)])
+            == 1
+    }
+
+    /// Leaves what a task noted and needs no more to housekeeping.
+    static func release(of task: String, in sql: any SQLSession) throws {
+        try sql.execute("UPDATE blob_intents SET task_id = NULL WHERE task_id = $1", [.text(task)])
+    }
 }
 
 /// The one transaction that makes a file of an upload: blob or one reference more, file, task, quota, events, audit.

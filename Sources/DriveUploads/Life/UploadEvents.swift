@@ -53,6 +53,12 @@ enum UploadEvents {
         return [DriveEvent(type: "task.completed", taskId: taskId, data: base(taskId).merging(facts) { $1 })]
     }
 
+    /// `paused`, `resumed`.
+    static func changed(_ word: String, _ taskId: String, status: TaskStatus, now: Timestamp) -> [DriveEvent] {
+        let facts: [String: JSONValue] = ["status": .string(status.rawValue), "changedAt": .string("\(now)")]
+        return [DriveEvent(type: "task.\(word)", taskId: taskId, data: base(taskId).merging(facts) { $1 })]
+    }
+
     /// Failure, cancel and expiry: clients wait for one of the terminal words.
     static func ended(_ record: UploadRecord, as status: TaskStatus, message: String, now: Timestamp) -> [DriveEvent] {
         let facts: [String: JSONValue] = ["failedAt": .string("\(now)"), "errorMessage": .string(message)]

@@ -99,32 +99,9 @@ extension UploadService {
             }
             startFollower(session)
             guard let follower = session.withState({ $0.follower }) else { continue }
-            let ended = await withTaskGroup(of: Bool.self) { group in
-                group.addTask {
-                    await Self.value(of: follower)
-                    return true
-                }
-                group.addTask {
-                    try? await Task.sleep(until: deadline, clock: .continuous)
-                    return false
-                }
-                defer { group.cancelAll() }
-                return await group.next() ?? false
-            }
-            if !ended { return false }
+            guard await follower.ends(within: deadline - .now) else { return false }
         }
         return true
-    }
-
-    /// Awaits a task, but no longer than the awaiting one is wanted.
-    private static func value(of task: Task<Void, Never>) async {
-        let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
-        let waiter = Task {
-            await task.value
-            continuation.finish()
-        }
-        for await _ in stream {}
-        waiter.cancel()
     }
 
     static func incomplete(_ missing: [Int], of record: UploadRecord) -> DriveError {

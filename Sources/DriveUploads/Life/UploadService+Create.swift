@@ -4,6 +4,7 @@ import DriveDatabase
 import DriveEvents
 import DriveModel
 import DriveStorage
+import DriveTasks
 import Foundation
 
 /// A new upload, before its session token was made.

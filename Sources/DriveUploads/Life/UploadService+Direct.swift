@@ -4,6 +4,7 @@ import DriveDatabase
 import DriveEvents
 import DriveModel
 import DriveStorage
+import DriveTasks
 import Foundation
 
 /// `POST /api/files/upload/direct`: what stands beside the bytes.

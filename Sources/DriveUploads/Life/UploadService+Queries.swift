@@ -3,18 +3,8 @@ import DriveCrypto
 import DriveDatabase
 import DriveEvents
 import DriveModel
+import DriveTasks
 import Foundation
-
-/// One page of a list and how many rows match in all.
-public struct Page<Item: Sendable>: Sendable {
-    public var items: [Item]
-    public var total: Int
-
-    public init(items: [Item], total: Int) {
-        self.items = items
-        self.total = total
-    }
-}
 
 /// How an upload list is filtered, sorted and cut.
 public struct UploadListQuery: Sendable {

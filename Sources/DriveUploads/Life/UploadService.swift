@@ -124,9 +124,12 @@ public final class UploadService: Sendable {
         DriveError(.taskNotFound, "There is no upload with this id.", details: ["taskId": .string(taskId)])
     }
 
+    /// Keeps a new upload open, unless a client that learned of it by its event has opened it already, or is about to.
     func keep(_ session: any OpenUpload) {
         let key = SessionKey(taskId: session.taskId, account: session.accountId)
-        sessions.withLock { $0[key] = .open(session) }
+        sessions.withLock { sessions in
+            if sessions[key] == nil { sessions[key] = .open(session) }
+        }
         evictBeyondLimit()
     }
 
@@ -159,6 +162,7 @@ public final class UploadService: Sendable {
             return (record, try rows.map { StoredChunk(index: try $0.int("chunk_index"), checksum: try $0.text("checksum")) })
         }
         if UploadFace.isStream(record.face) { return try await loadStream(record) }
+        if record.status == .paused { throw UploadSession.closedError(.paused, taskId: taskId) }
         guard !record.status.isTerminal, record.face != UploadFace.direct else {
             throw UploadSession.closedError(record.status.isTerminal ? record.status : .failed, taskId: taskId)
         }

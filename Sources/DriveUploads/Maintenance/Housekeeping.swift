@@ -2,6 +2,7 @@ import DriveDatabase
 import DriveEvents
 import DriveModel
 import DriveStorage
+import DriveTasks
 import Foundation
 import Logging
 import Synchronization
@@ -25,6 +26,8 @@ public struct SweepReport: Codable, Hashable, Sendable {
 public final class Housekeeping: Sendable {
     /// Rows taken in one transaction, so that nobody waits long for the writer.
     private static let batch = 200
+    /// How long the server's own tasks are shown after their end.
+    private static let serverTaskRetention = Duration.seconds(86_400)
 
     private let uploads: UploadService
     private let surroundings: Surroundings
@@ -60,6 +63,50 @@ public final class Housekeeping: Sendable {
         try await uploads.resumeAssemblies()
         return report
     }
+
+    /// What housekeeping consists of; each is a recurring task of its own.
+    public enum Step: String, CaseIterable, Sendable {
+        case expireUploads = "expire-uploads"
+        case expireBundles = "expire-bundles"
+        case expireFiles = "expire-files"
+        case collectBlobs = "collect-blobs"
+        case settleIntents = "settle-intents"
+        case removeStaging = "remove-staging"
+        case resumeConcatenations = "resume-concatenations"
+        case removeOldRows = "remove-old-rows"
+
+        var title: String {
+            switch self {
+            case .expireUploads: "Expire unfinished uploads"
+            case .expireBundles: "Expire bundles"
+            case .expireFiles: "Expire files"
+            case .collectBlobs: "Remove bytes without a file"
+            case .settleIntents: "Settle unfinished publications"
+            case .removeStaging: "Remove orphaned temporary files"
+            case .resumeConcatenations: "Resume concatenations"
+            case .removeOldRows: "Remove old rows"
+            }
+        }
+    }
+
+    /// Runs one step; returns how many things it settled.
+    public func run(_ step: Step) async throws -> Int {
+        switch step {
+        case .expireUploads: return try await expireUploads()
+        case .expireBundles: return try await expireBundles()
+        case .expireFiles: return try await expireFiles()
+        case .collectBlobs: return try await collectBlobs()
+        case .settleIntents: return try await settleIntents()
+        case .removeStaging: return try await removeStagingOrphanedTwice()
+        case .resumeConcatenations:
+            try await uploads.resumeAssemblies()
+            return 0
+        case .removeOldRows: return try await pruneRows()
+        }
+    }
+
+    /// Closes uploads nobody used for a while: a matter of this process's memory alone.
+    public func closeIdleSessions() -> Int { uploads.closeIdleSessions() }
 
     /// One round of everything. A failing step is logged and does not stop the others.
     public func sweep() async -> SweepReport {
@@ -188,24 +235,38 @@ public final class Housekeeping: Sendable {
         }
     }
 
-    /// Intents whose upload has ended: where the path became a blob only the note goes, else the bytes go too. An ended
-    /// upload never publishes later, so what this look sees stays true; those of open uploads are theirs.
+    /// Intents whose upload or task has ended: where the path became a blob only the note goes, else the bytes go too. Those
+    /// of open uploads and of tasks that wait, run or are paused are theirs.
     private func settleIntents() async throws -> Int {
+        let isOver = """
+            NOT EXISTS (SELECT 1 FROM tasks t WHERE t.task_id = blob_intents.task_id
+                AND t.status IN (\(TaskStatus.open.map { "'\($0.rawValue)'" }.joined(separator: ", "))))
+            """
         let intents = try await uploads.database.read { sql in
             try sql.query(
                 """
-                SELECT i.pool_id, i.storage_path, b.checksum FROM blob_intents i
-                LEFT JOIN file_checksums b ON b.pool_id = i.pool_id AND b.storage_path = i.storage_path
-                WHERE NOT EXISTS (SELECT 1 FROM upload_tasks u WHERE u.task_id = i.task_id AND u.status = 0)
+                SELECT blob_intents.pool_id, blob_intents.storage_path, b.checksum FROM blob_intents
+                LEFT JOIN file_checksums b ON b.pool_id = blob_intents.pool_id AND b.storage_path = blob_intents.storage_path
+                WHERE \(isOver)
                 """
             ).map { (pool: try $0.uuid("pool_id"), path: try $0.text("storage_path"), published: try $0.optionalText("checksum") != nil) }
         }
         for intent in intents {
             if intent.published {
                 try await uploads.database.write { sql in try BlobIntent.clear(intent.path, pool: intent.pool, in: sql) }
-            } else {
-                await uploads.collect(intent.path, pool: intent.pool, store: try await uploads.pools.open(intent.pool).store)
+                continue
             }
+            // An ended upload never publishes later; an ended task may be begun anew, and then finds that the path is not its
+            // own any more.
+            let isTaken = try await uploads.database.write { sql in
+                try sql.execute(
+                    """
+                    UPDATE blob_intents SET task_id = NULL WHERE pool_id = $1 AND storage_path = $2 AND \(isOver) AND NOT EXISTS
+                    (SELECT 1 FROM file_checksums b WHERE b.pool_id = blob_intents.pool_id AND b.storage_path = blob_intents.storage_path)
+                    """, [.uuid(intent.pool), .text(intent.path)]) == 1
+            }
+            guard isTaken else { continue }
+            await uploads.collect(intent.path, pool: intent.pool, store: try await uploads.pools.open(intent.pool).store)
         }
         return intents.count
     }
@@ -306,18 +367,9 @@ public final class Housekeeping: Sendable {
             for row in ended { try sql.execute("DELETE FROM upload_chunks WHERE session_id = $1", [.uuid(try row.uuid("session_id"))]) }
             return ended.count
         }
-        pruned += try await repeating(500) { sql, limit in
-            let old = try sql.query(
-                "SELECT id, task_id FROM tasks WHERE completed_at IS NOT NULL AND completed_at < $1 ORDER BY completed_at LIMIT $2",
-                [.timestamp(now - settings.taskRetention), .int(limit)])
-            for row in old {
-                let task: [SQLValue] = [.text(try row.text("task_id"))]
-                try sql.execute(
-                    "DELETE FROM upload_chunks WHERE session_id IN (SELECT id FROM upload_tasks WHERE task_id = $1)", task)
-                try sql.execute("DELETE FROM upload_tasks WHERE task_id = $1", task)
-                try sql.execute("DELETE FROM tasks WHERE task_id = $1", task)
-            }
-            return old.count
+        pruned += try await repeating(200) { sql, limit in
+            try TaskEngine.removeEnded(
+                before: now - settings.taskRetention, ofServerBefore: now - Self.serverTaskRetention, limit: limit, in: sql)
         }
         return pruned
     }

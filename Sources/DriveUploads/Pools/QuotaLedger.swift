@@ -86,13 +86,7 @@ enum QuotaLedger {
         }
         // What passes only when the caller frees room goes before what passes by itself.
         if used + reserved > quota - demand.charge {
-            return DriveError(
-                .quotaExceeded,
-                "The quota of \(quota) bytes has no room for \(demand.charge) more: \(used) are used by files, \(reserved) reserved by unfinished uploads.",
-                details: [
-                    "quotaBytes": .integer(quota), "usedBytes": .integer(used), "reservedBytes": .integer(reserved),
-                    "neededBytes": .integer(demand.charge),
-                ])
+            return noRoom(for: demand.charge, quota: quota, used: used, reserved: reserved)
         }
         if isNew, try row?.int64("open_uploads") ?? 0 >= settings.maximumOpenPerAccount {
             return DriveError(
@@ -106,6 +100,39 @@ enum QuotaLedger {
                 details: openDetails, retryAfter: 60)
         }
         return nil
+    }
+
+    private static func noRoom(for charge: Int64, quota: Int64, used: Int64, reserved: Int64) -> DriveError {
+        DriveError(
+            .quotaExceeded,
+            "The quota of \(quota) bytes has no room for \(charge) more: \(used) are used by files, \(reserved) reserved by unfinished uploads.",
+            details: [
+                "quotaBytes": .integer(quota), "usedBytes": .integer(used), "reservedBytes": .integer(reserved),
+                "neededBytes": .integer(charge),
+            ])
+    }
+
+    /// Changes what files cost by `more` bytes, fewer where it is negative, as where they move to a pool of another price.
+    /// Throws `QUOTA_EXCEEDED` where the quota has no room for growth.
+    ///
+    /// - Parameter settings: nil where nothing refuses: an administrator decided.
+    static func recharge(by more: Int64, for account: UUID, settings: UploadSettings?, in sql: any SQLSession) throws {
+        guard more != 0 else { return }
+        if let settings, let refusal = try refusalOfGrowth(by: more, for: account, settings: settings, in: sql) { throw refusal }
+        try sql.execute(
+            "UPDATE account_usage SET used_bytes = used_bytes + $2 WHERE account_id = $1", [.uuid(account), .integer(more)])
+    }
+
+    /// Why files cannot cost `more` bytes; nil where they can. Holds the account's row in a transaction that changes it.
+    static func refusalOfGrowth(
+        by more: Int64, for account: UUID, settings: UploadSettings, isLook: Bool = false, in sql: any SQLSession
+    ) throws -> DriveError? {
+        guard more > 0, let quota = try limit(of: account, default: settings.defaultQuota, in: sql) else { return nil }
+        let row = try sql.first(
+            "SELECT used_bytes, reserved_bytes FROM account_usage WHERE account_id = $1\(isLook ? "" : sql.dialect.forUpdate)",
+            [.uuid(account)])
+        let (used, reserved) = (try row?.int64("used_bytes") ?? 0, try row?.int64("reserved_bytes") ?? 0)
+        return used + reserved > quota - more ? noRoom(for: more, quota: quota, used: used, reserved: reserved) : nil
     }
 
     /// Ends a reservation; `charged` bytes become used, 0 where the upload came to nothing.

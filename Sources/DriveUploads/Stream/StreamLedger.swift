@@ -65,7 +65,6 @@ public struct StreamLedger: Hashable, Sendable {
         reached = offset
     }
 
-    public var hasWriter: Bool { writer != nil }
     public var isWhole: Bool { offset == length }
 
     /// Asks for the right to append at an offset.

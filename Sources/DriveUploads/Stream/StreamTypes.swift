@@ -32,8 +32,8 @@ public struct StreamUpload: Sendable {
         case receiving
         /// A concatenation whose parts are not all there, or are being put together: it has no offset yet.
         case assembling
-        /// It became this file; nil where the file was deleted since.
-        case completed(CloudFile?)
+        /// It became this file.
+        case completed(CloudFile)
     }
 
     public var taskId: String

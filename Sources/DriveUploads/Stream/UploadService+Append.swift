@@ -17,6 +17,7 @@ extension UploadService {
     ) async throws -> StreamUpload {
         let record = try await streamRecord(taskId, over: append.face, account: caller.accountId)
         if record.status == .completed || Concatenation.isFinal(record) { return try await appendToEnded(record, append, body) }
+        if record.status == .paused { throw record.refusal(as: .paused) }
         if let limit = append.limit, let length = append.contentLength, length > limit { throw Self.overLimit(limit) }
         do {
             return try await withStream(taskId, account: caller.accountId) { session in
@@ -37,22 +38,7 @@ extension UploadService {
     /// Throws `UPLOAD_BUSY` where it takes longer than a client should wait.
     func awaitCompletion(of session: StreamSession) async throws {
         guard let completion = session.withState({ $0.completion }) else { return }
-        let (ends, continuation) = AsyncStream.makeStream(of: Bool.self)
-        let waiting = Task {
-            _ = await completion.result
-            continuation.yield(true)
-            continuation.finish()
-        }
-        let patience = settings.takeoverPatience
-        let timer = Task {
-            try? await Task.sleep(for: patience)
-            continuation.finish()
-        }
-        defer {
-            waiting.cancel()
-            timer.cancel()
-        }
-        for await _ in ends { return }
+        if await completion.ends(within: settings.takeoverPatience) { return }
         try Task.checkCancellation()
         throw DriveError(
             .uploadBusy, "The upload is being completed; ask again.", details: ["taskId": .string(session.taskId)], retryAfter: 1)

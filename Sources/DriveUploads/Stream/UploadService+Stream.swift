@@ -32,18 +32,11 @@ extension UploadService {
             throw error
         }
         guard let record else { throw Self.notFound(draft.taskId) }
-        keepIfAbsent(StreamSession(record: record, file: file, pool: store, digest: FileDigest(), segments: StreamSegments()))
+        keep(StreamSession(record: record, file: file, pool: store, digest: FileDigest(), segments: StreamSegments()))
         return try await withStream(record.taskId, account: caller.accountId) { session in
             guard request.length == 0, request.face == UploadFace.tus, !request.isPartial else { return status(of: session) }
             return completed(record, try await complete(session, by: caller))
         }
-    }
-
-    /// A client that learned of the upload by its event may have opened it already.
-    private func keepIfAbsent(_ session: StreamSession) {
-        let key = SessionKey(taskId: session.taskId, account: session.accountId)
-        let isAbsent = sessions.withLock { $0[key] == nil }
-        if isAbsent { keep(session) }
     }
 
     /// Checks everything that can be checked before the first byte.

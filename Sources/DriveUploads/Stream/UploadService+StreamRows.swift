@@ -143,41 +143,48 @@ extension UploadService {
         }
     }
 
-    /// Changes what the upload holds, and its length where that is final. What it held is read under the row's lock: an
-    /// earlier change may have been made whose answer got lost.
+    /// Changes what the upload holds, and its length where that is final.
     func resize(_ session: StreamSession, to size: Int64, isFinal: Bool) async throws {
         let record = session.record
         let pool = try await pools.open(record.poolId).pool
         let settings = settings
-        let charge = pool.policy.charge(for: size)
-        let updated = try await database.write { sql -> UploadRecord? in
-            let row = try sql.first(
-                "SELECT file_size, reserved_bytes FROM upload_tasks WHERE task_id = $1 AND status = 0\(sql.dialect.forUpdate)",
-                [.text(record.taskId)])
-            guard let row else { throw try ProgressNote.ended(record, in: sql) }
-            let held = QuotaLedger.Demand(charge: try row.int64("reserved_bytes"), bytes: try row.int64("file_size"))
-            try sql.execute(
-                """
-                UPDATE upload_tasks SET file_size = $2, reserved_bytes = $3, length_deferred = $4, chunk_size = $5, chunks_count = $6
-                WHERE task_id = $1 AND status = 0
-                """,
-                [
-                    .text(record.taskId), .integer(size), .integer(charge), .bool(!isFinal), .integer(max(1, size)), .int(size > 0 ? 1 : 0),
-                ])
-            try QuotaLedger.resize(
-                from: held, to: QuotaLedger.Demand(charge: charge, bytes: size), for: record.accountId, settings: settings, in: sql)
-            if size >= held.bytes {
-                try QuotaLedger.openBytes(size - held.bytes, in: pool, sql: sql)
-            } else {
-                try QuotaLedger.closeBytes(held.bytes - size, pool: record.poolId, sql: sql)
-            }
-            return try UploadRecord.find(record.taskId, account: record.accountId, in: sql)
+        let updated = try await database.write { sql in
+            try Self.resize(record, to: size, isFinal: isFinal, in: pool, settings: settings, sql: sql)
         }
         session.withState { state in
             if let updated { state.record = updated }
             if isFinal { _ = state.ledger.declare(size) }
         }
         try await staging { try await io.run { try session.file.preallocate(size, keepSize: true) } }
+    }
+
+    /// The part of a transaction that changes what an open upload holds. What it held is read under the row's lock: an earlier
+    /// change may have been made whose answer got lost.
+    ///
+    /// Throws what an ended upload answers, and the quota's and the pool's refusals.
+    static func resize(
+        _ record: UploadRecord, to size: Int64, isFinal: Bool, in pool: Pool, settings: UploadSettings, sql: any SQLSession
+    ) throws -> UploadRecord? {
+        let row = try sql.first(
+            "SELECT file_size, reserved_bytes FROM upload_tasks WHERE task_id = $1 AND status = 0\(sql.dialect.forUpdate)",
+            [.text(record.taskId)])
+        guard let row else { throw try ProgressNote.ended(record, in: sql) }
+        let held = QuotaLedger.Demand(charge: try row.int64("reserved_bytes"), bytes: try row.int64("file_size"))
+        let charge = pool.policy.charge(for: size)
+        try sql.execute(
+            """
+            UPDATE upload_tasks SET file_size = $2, reserved_bytes = $3, length_deferred = $4, chunk_size = $5, chunks_count = $6
+            WHERE task_id = $1 AND status = 0
+            """,
+            [.text(record.taskId), .integer(size), .integer(charge), .bool(!isFinal), .integer(max(1, size)), .int(size > 0 ? 1 : 0)])
+        try QuotaLedger.resize(
+            from: held, to: QuotaLedger.Demand(charge: charge, bytes: size), for: record.accountId, settings: settings, in: sql)
+        if size >= held.bytes {
+            try QuotaLedger.openBytes(size - held.bytes, in: pool, sql: sql)
+        } else {
+            try QuotaLedger.closeBytes(held.bytes - size, pool: record.poolId, sql: sql)
+        }
+        return try UploadRecord.find(record.taskId, account: record.accountId, in: sql)
     }
 
     // MARK: Opening

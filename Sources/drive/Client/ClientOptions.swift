@@ -69,6 +69,11 @@ struct ClientContext: Sendable {
     /// The pool's id by its UUID or its name.
     func poolId(_ option: String?) async throws -> UUID? {
         guard let text = settings.text(option, "DRIVE_POOL") else { return nil }
+        return try await poolId(named: text)
+    }
+
+    /// The same, of this text alone: for what an upload's default must not decide.
+    func poolId(named text: String) async throws -> UUID {
         if let id = UUID(uuidString: text) { return id }
         let pools = try await client.pools()
         if let pool = pools.first(where: { $0.name == text }) { return pool.id }

@@ -18,6 +18,9 @@ struct TokenCommand: AsyncParsableCommand {
                   drive token create --account alice
                   export DRIVE_TOKEN=$(drive token create --account ci --ttl 12h)
                   drive token create --account root --role admin
+                  drive token create --account alice --worker-kind resize --worker-kind ocr
+
+                A worker's token is good for /tasks/work alone: it leases Custom tasks of its kinds and reports how they went.
                 """)
 
         @OptionGroup var options: ServerOptions
@@ -25,7 +28,7 @@ struct TokenCommand: AsyncParsableCommand {
         @Option(help: "The account's name (DRIVE_ACCOUNT).")
         var account: String?
 
-        @Option(help: "user or admin (DRIVE_ROLE).")
+        @Option(help: "user or admin (DRIVE_ROLE); a worker's token has neither, its account may.")
         var role: String?
 
         @Option(help: "How long it holds: 90s, 15m, 12h, 30d (DRIVE_TTL; default 30d).")
@@ -33,6 +36,15 @@ struct TokenCommand: AsyncParsableCommand {
 
         @Option(help: "A name for the list of tokens (DRIVE_TOKEN_NAME).")
         var name: String?
+
+        @Flag(help: "Make a worker's token, for tasks of every kind (DRIVE_WORKER).")
+        var worker = false
+
+        @Option(help: ArgumentHelp("Make a worker's token, for tasks of this kind; may be given several times.", valueName: "kind"))
+        var workerKind: [String] = []
+
+        @Flag(help: "A worker's token for the tasks of all accounts; the account must be an administrator's (DRIVE_ALL_ACCOUNTS).")
+        var allAccounts = false
 
         @Flag(help: "Print the token's record with it, as JSON.")
         var json = false
@@ -43,22 +55,32 @@ struct TokenCommand: AsyncParsableCommand {
             let role = try settings.value(role, "DRIVE_ROLE", expecting: "user or admin", AccountRole.init(rawValue:)) ?? .user
             let seconds = try settings.value(ttl, "DRIVE_TTL", expecting: "a time such as 12h or 30d", Quantity.seconds) ?? 30 * 86_400
             let name = settings.text(name, "DRIVE_TOKEN_NAME") ?? "command line"
+            let grant = try grant(settings)
             let json = json
             try await options.administer(existing: false) { context in
                 let found = try await context.account(named: account, role: role)
-                let issued = try await context.issuer.issueAccountToken(
-                    accountId: found.id, name: name, role: role, lifetime: .seconds(seconds), by: .system)
-                if json {
-                    try Output.json(CreatedToken(token: issued.token, record: TokenReply(issued.record)))
-                } else {
-                    Output.line(issued.token)
-                }
+                let issued =
+                    if let grant {
+                        try await context.issuer.issueWorkerToken(
+                            accountId: found.id, name: name, grant: grant, lifetime: .seconds(seconds), by: .system)
+                    } else {
+                        try await context.issuer.issueAccountToken(
+                            accountId: found.id, name: name, role: role, lifetime: .seconds(seconds), by: .system)
+                    }
+                if json { try Output.json(IssuedTokenReply(issued)) } else { Output.line(issued.token) }
             }
         }
 
-        private struct CreatedToken: Encodable {
-            var token: String
-            var record: TokenReply
+        /// What a worker's token is to be good for; nil: an account's token is asked for.
+        private func grant(_ settings: Settings) throws -> WorkerGrant? {
+            let isForAll = try settings.flag(allAccounts, "DRIVE_ALL_ACCOUNTS")
+            guard try settings.flag(worker, "DRIVE_WORKER") || !workerKind.isEmpty else {
+                guard !isForAll else {
+                    throw ValidationError("--all-accounts is for a worker's token: add --worker or --worker-kind KIND.")
+                }
+                return nil
+            }
+            return WorkerGrant(kinds: workerKind, allAccounts: isForAll)
         }
     }
 

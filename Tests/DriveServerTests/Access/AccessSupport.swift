@@ -106,6 +106,7 @@ final class TroubledDatabase: Database {
         try await inner.write(body)
     }
 
+    func listen(to channels: [String]) throws -> any DatabaseListener { try inner.listen(to: channels) }
     func checkIntegrity() async throws -> [String] { try await inner.checkIntegrity() }
     func close() async { await inner.close() }
 }

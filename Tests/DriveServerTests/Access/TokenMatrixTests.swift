@@ -43,6 +43,16 @@ struct Forgery: Sendable, CustomTestStringConvertible {
         Forgery(name: "no audience", reason: .wrongAudience, claims: { $0["aud"] = nil }),
         Forgery(name: "both of our audiences", reason: .wrongAudience, claims: { $0["aud"] = ["drive", "drive-upload"] }),
         Forgery(name: "upload audience without task", reason: .incomplete, claims: { $0["aud"] = "drive-upload" }),
+        Forgery(name: "worker audience without kinds", reason: .incomplete, claims: { $0["aud"] = "drive-worker" }),
+        Forgery(
+            name: "kinds are no texts", reason: .incomplete,
+            claims: { $0.merge(["aud": "drive-worker", "kinds": [1]]) { $1 } }),
+        Forgery(
+            name: "unknown scope", reason: .incomplete,
+            claims: { $0.merge(["aud": "drive-worker", "kinds": [], "scope": "some"]) { $1 } }),
+        Forgery(
+            name: "an account's record for a worker's token", reason: .unknownToken,
+            claims: { $0.merge(["aud": "drive-worker", "kinds": [], "scope": "all"]) { $1 } }),
         Forgery(name: "unknown issuer", reason: .unknownIssuer, claims: { $0["iss"] = "https://evil.example" }),
         Forgery(name: "no issuer", reason: .unknownIssuer, claims: { $0["iss"] = nil }),
         Forgery(name: "issuer of another key", reason: .wrongAlgorithm, claims: { $0["iss"] = "rsa" }),

@@ -11,7 +11,7 @@ struct WireSample: Sendable, CustomTestStringConvertible {
     var testDescription: String { schema }
 
     /// - Parameter full: where no single value has all fields, several that have them together.
-    private init<Value: Encodable & Sendable>(_ schema: String, full: [Value], empty: [Value]? = nil) {
+    init<Value: Encodable & Sendable>(_ schema: String, full: [Value], empty: [Value]? = nil) {
         self.schema = schema
         self.full = full
         self.empty = empty ?? full
@@ -42,9 +42,9 @@ struct WireSample: Sendable, CustomTestStringConvertible {
 
     // MARK: Samples
 
-    private static let time = Timestamp(seconds: 1_800_000_000)
+    static let time = Timestamp(seconds: 1_800_000_000)
     private static let hash = String(repeating: "ab", count: 32)
-    private static let id = UUID()
+    static let id = UUID()
 
     private static let file = CloudFile(
         id: "f", name: "a.txt", size: 1, contentType: "text/plain", hash: hash, poolId: id, bundleId: id, userMeta: ["a": 1],
@@ -79,7 +79,7 @@ struct WireSample: Sendable, CustomTestStringConvertible {
 
     private static let poolUsage = UsageReply.PoolUsage(poolId: id, poolName: "p", fileCount: 1, totalBytes: 1, chargedBytes: 1)
 
-    static let all: [WireSample] = uploads + others
+    static let all: [WireSample] = uploads + others + tasks
 
     private static let uploads = [
         WireSample(

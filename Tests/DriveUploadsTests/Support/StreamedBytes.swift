@@ -114,7 +114,7 @@ struct StreamScene: Sendable {
     /// Sends the rest; the file must be whole, and nothing else be left.
     func finish(_ drive: Instance) async throws -> CloudFile? {
         let upload = try await send(try await offset(drive)..<content.bytes.count, to: drive)
-        guard case .completed(let file?) = upload.phase else { return nil }
+        guard case .completed(let file) = upload.phase else { return nil }
         return try await drive.bytes(of: file, owner: owner) == content.bytes ? file : nil
     }
 }

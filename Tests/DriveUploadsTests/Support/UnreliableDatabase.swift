@@ -46,6 +46,7 @@ final class UnreliableDatabase: Database {
         return result
     }
 
+    func listen(to channels: [String]) throws -> any DatabaseListener { try base.listen(to: channels) }
     func checkIntegrity() async throws -> [String] { try await base.checkIntegrity() }
     func close() async { await base.close() }
 }

@@ -23,12 +23,19 @@ import Testing
             let token = try #require(client.token.flatMap { HandSignedToken($0) })
             let tus = try await client.send(.POST, "/tus", headers: [("Tus-Resumable", "1.0.0"), ("Upload-Length", "5")])
             let stream = try await client.send(.POST, "/uploads", headers: [("Upload-Complete", "?0")])
+            let custom: JSONValue = ["type": "Custom", "kind": .string(RouteMatrix.kind)]
+            let task: TaskSummary = try await client.send(.POST, "/tasks", json: custom).decode()
+            let batch: TaskBatch = try await client.send(.POST, "/tasks/batches", json: ["name": "private", "tasks": [custom]]).decode()
+            let schedule: TaskSchedule = try await client.send(
+                .POST, "/tasks/schedules", json: ["cron": "0 0 1 1 *", "task": custom]
+            ).decode()
             return Belongings(
                 client: client,
                 names: [
                     "fileId": file.id, "taskId": upload.taskId, "tusId": try identifier(tus), "streamId": try identifier(stream),
                     "bundleId": bundle.id.uuidString.lowercased(),
                     "poolId": pool.id.uuidString.lowercased(), "accountId": try #require(token.account), "tokenId": try #require(token.id),
+                    "customId": task.taskId, "batchId": batch.batchId, "scheduleId": schedule.scheduleId,
                 ], file: file, upload: upload, content: content)
         }
 
@@ -51,6 +58,16 @@ import Testing
             }
             #expect(try await client.get("/bundles/\(names["bundleId"] ?? "")").json["name"] == "private")
             #expect(try await client.quota().quotaBytes == 100 << 30)
+            try await expectTasksUntouched()
+        }
+
+        private func expectTasksUntouched() async throws {
+            let task: TaskSummary = try await client.get("/tasks/\(names["customId"] ?? "")").decode()
+            #expect(task.status == .pending && task.priority == 0 && task.requested == nil && task.deadAt == nil, "\(task)")
+            let batch: TaskBatch = try await client.get("/tasks/batches/\(names["batchId"] ?? "")").decode()
+            #expect(batch.totalTasks == 1 && batch.cancelledTasks == 0 && batch.completedAt == nil, "\(batch)")
+            let schedules: [TaskSchedule] = try await client.get("/tasks/schedules").decode()
+            #expect(schedules.contains { $0.scheduleId == names["scheduleId"] })
         }
     }
 
@@ -127,11 +144,16 @@ import Testing
     @Test func listsShowOnesOwnAlone() async throws {
         _ = try await Belongings.make("matrix-lister")
         let newcomer = try await SharedServer.client("matrix-newcomer")
-        for path in ["/files/me", "/files/upload/tasks", "/bundles", "/files/upload/tasks/recent"] {
+        for path in [
+            "/files/me", "/files/upload/tasks", "/bundles", "/files/upload/tasks/recent", "/tasks", "/tasks/recent", "/tasks/dead",
+            "/tasks/batches", "/tasks/schedules",
+        ] {
             #expect(try await newcomer.get(path).json == [], "\(path)")
         }
         let stats: UploadStatistics = try await newcomer.get("/files/upload/stats").decode()
         #expect(stats.totalTasks == 0)
+        let tasks: TaskStatistics = try await newcomer.get("/tasks/stats").decode()
+        #expect(tasks.totalTasks == 0 && tasks.recentActivity.isEmpty)
     }
 
     /// The table itself is right: the owner gets through, or an administrator does.
@@ -152,7 +174,7 @@ import Testing
                 }
             }
             let reply = try await send(route, by: client, with: names)
-            // 409 is complete's answer to an upload without its chunk.
+            // 409 is complete's answer to an upload without its chunk, and a task's to what its status does not allow.
             #expect((200..<300).contains(reply.status) || reply.status == 409, "\(route): \(reply)")
         }
     }

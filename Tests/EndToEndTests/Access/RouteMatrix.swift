@@ -16,6 +16,9 @@ enum RouteMatrix {
         case administrator
     }
 
+    /// Where workers lease and report tasks: the one place their tokens are good for.
+    static let workPrefix = "/tasks/work/"
+
     struct Route: Sendable, CustomStringConvertible {
         var method: HTTPMethod
         /// With `RouteMatrix.names` in braces for what it names.
@@ -34,10 +37,13 @@ enum RouteMatrix {
         }
     }
 
-    /// What a path may name. `taskId` is an upload in chunks, `tusId` one over tus, `streamId` one of the IETF's protocol.
-    static let names = ["fileId", "taskId", "tusId", "streamId", "bundleId", "poolId", "accountId", "tokenId"]
+    /// What a path may name. `taskId` is an upload in chunks, `tusId` one over tus, `streamId` one of the IETF's protocol, `customId`
+    /// a Custom task that waits.
+    static let names = [
+        "fileId", "taskId", "tusId", "streamId", "bundleId", "poolId", "accountId", "tokenId", "customId", "batchId", "scheduleId",
+    ]
 
-    static let all: [Route] = drive + tus + resumable
+    static let all: [Route] = drive + tus + resumable + tasks + work + administratorsTasks
 
     private static let drive: [Route] = [
         Route(method: .POST, path: "/files/upload/create", access: .caller, body: #"{"fileName":"a","fileSize":0}"#),
@@ -86,8 +92,10 @@ enum RouteMatrix {
         Route(method: .PATCH, path: "/admin/accounts/{accountId}", access: .administrator, body: #"{"quotaBytes":1,"disabled":true}"#),
         Route(method: .GET, path: "/admin/tokens?account={accountId}", access: .administrator),
         Route(method: .DELETE, path: "/admin/tokens/{tokenId}", access: .administrator),
+        Route(method: .POST, path: "/admin/tokens", access: .administrator, body: #"{"accountId":"{accountId}","worker":{"kinds":[]}}"#),
         Route(method: .GET, path: "/admin/audit", access: .administrator),
     ]
+
     private static let tusVersion = ("Tus-Resumable", "1.0.0")
     private static let tusBytes = "application/offset+octet-stream"
 

@@ -33,7 +33,7 @@ struct ResumableCreation: Sendable {
             throw await reason(error, for: upload, interim: transfer.interim)
         }
         switch appended.phase {
-        case .completed(let file?) where !isResumable: return try reply.stored(file, call: call)
+        case .completed(let file) where !isResumable: return try reply.stored(file, call: call)
         case .completed(let file): return try reply.completed(file, of: appended, call: call)
         case .receiving, .assembling: return reply.created(appended, announcement: announcement)
         }

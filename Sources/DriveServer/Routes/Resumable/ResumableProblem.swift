@@ -26,15 +26,8 @@ struct ResumableProblem: Sendable {
         case .uploadCompleted, .lengthExceeded: return .badRequest
         case .uploadGone, .taskExpired: return request.version.hidesGoneUploads ? .notFound : .gone
         // tus-js-client begins again from zero after any other answer, and a fault that passes is no reason to.
-        case _ where method == .head && isPassing: return ErrorMapping.status(of: .locked)
+        case _ where method == .head && error.isPassing: return ErrorMapping.status(of: .locked)
         default: return ErrorMapping.status(of: error.code.category)
-        }
-    }
-
-    private var isPassing: Bool {
-        switch error.code.category {
-        case .unavailable, .timedOut, .tooManyRequests, .storageFull, .locked, .internalFailure, .notImplemented: true
-        default: false
         }
     }
 
@@ -65,7 +58,7 @@ struct ResumableProblem: Sendable {
 
     var headers: HTTPFields {
         var headers: HTTPFields = [.contentType: "application/problem+json", .cacheControl: "no-store"]
-        let waits = method == .head && isPassing
+        let waits = method == .head && status == ErrorMapping.status(of: .locked)
         headers[.retryAfter] = (error.retryAfter ?? (waits ? 1 : nil)).map(String.init)
         if status == .unauthorized { headers[.wwwAuthenticate] = "Bearer realm=\"drive\"" }
         if status == .unsupportedMediaType, !isCreation { headers[ResumableField.acceptPatch] = ResumableField.partialUpload }

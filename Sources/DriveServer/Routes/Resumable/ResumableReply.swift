@@ -8,13 +8,13 @@ import Hummingbird
 struct ResumableReply: Sendable {
     let request: ResumableRequest
     let limits: ResumableLimits
-    let address: ResumableAddress
+    let address: PublicAddress
     let now: Timestamp
 
     init(_ call: Call) {
         request = ResumableRequest(call.request.headers)
         limits = ResumableLimits(call.services.configuration)
-        address = ResumableAddress(call)
+        address = PublicAddress(call)
         now = call.services.surroundings.now()
     }
 
@@ -59,8 +59,7 @@ struct ResumableReply: Sendable {
     }
 
     /// The answer that the whole file in one request gets.
-    func completed(_ file: CloudFile?, of upload: StreamUpload, call: Call) throws -> Response {
-        guard let file else { throw DriveError(.fileNotFound, "The file of this upload was deleted.") }
+    func completed(_ file: CloudFile, of upload: StreamUpload, call: Call) throws -> Response {
         var fields = state(of: upload)
         fields[.location] = version.leadsToUpload ? address.upload(upload.taskId) : address.file(file.id)
         addDigest(of: file, wanted: upload.metadata, to: &fields)

@@ -23,9 +23,8 @@ struct ResumableRequest: Hashable, Sendable {
         isComplete = version.isComplete(headers)
         offset = headers[ResumableField.offset].flatMap(StructuredField.nonNegativeInteger)
         declaredLength = headers[ResumableField.length].flatMap(StructuredField.nonNegativeInteger)
-        contentLength = headers[.contentLength].flatMap { Int64($0) } ?? (headers[.transferEncoding] == nil ? 0 : nil)
-        let type = headers[.contentType]?.prefix { $0 != ";" }
-        isPartialUpload = type.map { String($0).trimming().lowercased() == ResumableField.partialUpload } ?? false
+        contentLength = headers.bodyLength
+        isPartialUpload = headers.mediaType == ResumableField.partialUpload
         wantsDigest = headers[ResumableField.wantReprDigest].flatMap { WantedDigest.choice($0, among: [.sha256]) } != nil
     }
 
@@ -49,11 +48,5 @@ struct ResumableRequest: Hashable, Sendable {
                 details: ["length": .integer(declaredLength ?? 0), "contentLength": .integer(contentLength)])
         }
         return completes ? end : declaredLength
-    }
-}
-
-extension String {
-    fileprivate func trimming() -> String {
-        String(decoding: HTTPSyntax.trim(Array(utf8)[...]), as: UTF8.self)
     }
 }

@@ -39,7 +39,7 @@ extension NewStream {
 
     private static func expiry(_ text: String?, now: Timestamp) throws(DriveError) -> Timestamp? {
         guard let text else { return nil }
-        if let seconds = TusFields.number(text), seconds <= lastSecond - now.seconds { return now + .seconds(seconds) }
+        if let seconds = HTTPSyntax.number(text), seconds <= lastSecond - now.seconds { return now + .seconds(seconds) }
         guard let time = Timestamp(text) else {
             throw DriveError(
                 .invalidRequest, "expiry in Upload-Metadata must be a time such as 2026-01-31T12:00:00Z, or whole seconds from now.",

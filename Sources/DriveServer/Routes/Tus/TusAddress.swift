@@ -1,7 +1,6 @@
 import DriveModel
 import DriveUploads
 import HTTPTypes
-import Hummingbird
 
 /// Where uploads stand, as the client sees it.
 struct TusAddress: Sendable {
@@ -10,18 +9,9 @@ struct TusAddress: Sendable {
     /// The path before the prefix, where a proxy adds one.
     private let base: [Substring]
 
-    init(_ call: Call) {
-        self.init(publicURL: call.services.configuration.server.publicURL, origin: call.origin, path: call.request.uri.path)
-    }
-
-    /// - Parameters:
-    ///   - publicURL: the configured address of the server, without a trailing slash; goes before what the request says.
-    ///   - path: of the request; its prefix is kept.
-    init(publicURL: String?, origin: ClientOrigin, path: String) {
-        let prefix = RouteTable.prefixes.first { path.hasPrefix($0 + "/") } ?? RouteTable.prefixes.first ?? ""
-        let root = publicURL ?? origin.host.map { "\(origin.scheme)://\($0)" } ?? ""
-        endpoint = root + prefix + TusFace.face.path
-        base = Self.segments(Self.path(of: root) ?? "")
+    init(_ address: PublicAddress) {
+        endpoint = address.base + TusFace.face.path
+        base = Self.segments(Self.path(of: address.root) ?? "")
     }
 
     /// The address of an upload.

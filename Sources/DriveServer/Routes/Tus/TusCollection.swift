@@ -10,7 +10,7 @@ enum TusCollection {
         try TusProtocol.checkVersion(call.request.headers)
         let caller = try call.caller
         let uploads = call.services.uploads
-        let address = TusAddress(call)
+        let address = TusAddress(PublicAddress(call))
         let creation = try TusCreation(call.request.headers, maximum: call.services.configuration.uploads.maxFileSize)
         var stream = NewStream(face: UploadFace.tus)
         stream.length = creation.length

@@ -29,7 +29,7 @@ struct TusCreation: Equatable, Sendable {
         length = try Self.length(headers, concatenation: concatenation)
         metadata = try TusMetadata(headers[TusFields.metadata])
         checksum = try TusChecksum(headers)
-        bodyLength = TusProtocol.bodyLength(headers)
+        bodyLength = headers.bodyLength
         try TusProtocol.checkLength(length, maximum: maximum)
         guard bodyLength != 0 else { return }
         if case .final = concatenation {

@@ -47,7 +47,7 @@ enum TusFace {
     /// A client whose `HEAD` is answered with 5xx, 408 or 429 forgets the upload and begins anew; after 423 it asks again.
     static func patient(_ error: DriveError, method: HTTPRequest.Method) -> DriveError {
         var error = error
-        if method == .head, isPassing(error) {
+        if method == .head, error.isPassing {
             error = DriveError(
                 .uploadBusy, "The state of the upload cannot be told now; ask again.", details: ["rule": .string(error.code.name)],
                 retryAfter: error.retryAfter)
@@ -57,13 +57,6 @@ enum TusFace {
         default: break
         }
         return error
-    }
-
-    private static func isPassing(_ error: DriveError) -> Bool {
-        switch error.code.category {
-        case .internalFailure, .notImplemented, .unavailable, .storageFull, .tooManyRequests, .timedOut: true
-        default: false
-        }
     }
 
     @Sendable private static func complete(_ response: inout Response, _ request: Request) {

@@ -39,19 +39,12 @@ enum TusProtocol {
 
     /// Whether a request says that its body is bytes of an upload.
     static func isUploadBytes(_ headers: HTTPFields) -> Bool {
-        guard let text = headers[.contentType] else { return false }
-        let type = HTTPSyntax.trim(Array(text.utf8.prefix { $0 != UInt8(ascii: ";") })[...])
-        return type.map(HTTPSyntax.lowercased) == Array(mediaType.utf8)
+        headers.mediaType == mediaType
     }
 
     static func unsupportedMediaType() -> DriveError {
         DriveError(
             .unsupportedMediaType, "The bytes of an upload are sent as Content-Type: \(mediaType).", details: ["rule": "Content-Type"])
-    }
-
-    /// Bytes of the body; nil where the request does not tell.
-    static func bodyLength(_ headers: HTTPFields) -> Int64? {
-        headers[.contentLength].flatMap(TusFields.number) ?? (headers[.transferEncoding] == nil ? 0 : nil)
     }
 
     /// Throws `FILE_TOO_LARGE` for a declared length that no upload may have.

@@ -46,8 +46,7 @@ enum TusResource {
         try TusProtocol.checkLength(length, maximum: call.services.configuration.uploads.maxFileSize)
         return (
             try TusChecksum(headers),
-            StreamAppend(
-                over: UploadFace.tus, offset: offset, contentLength: TusProtocol.bodyLength(headers), length: length, ending: .whenWhole)
+            StreamAppend(over: UploadFace.tus, offset: offset, contentLength: headers.bodyLength, length: length, ending: .whenWhole)
         )
     }
 

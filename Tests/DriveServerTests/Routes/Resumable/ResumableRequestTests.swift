@@ -78,7 +78,7 @@ import Testing
         (nil, "/api/uploads", nil, "/api/uploads/t", "/api/files/f"),
     ])
     func addresses(publicURL: String?, path: String, host: String?, upload: String, file: String) {
-        let address = ResumableAddress(
+        let address = PublicAddress(
             publicURL: publicURL, origin: ClientOrigin(address: .unknown, scheme: "https", host: host), path: path)
         #expect(address.upload("t") == upload)
         #expect(address.file("f") == file)

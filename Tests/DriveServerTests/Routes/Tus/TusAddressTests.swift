@@ -9,7 +9,8 @@ import Testing
         publicURL: String? = nil, scheme: String = "http", host: String? = "h:1", path: String = "/api/tus"
     ) throws -> TusAddress {
         let peer = try #require(IPAddress("127.0.0.1"))
-        return TusAddress(publicURL: publicURL, origin: ClientOrigin(address: peer, scheme: scheme, host: host), path: path)
+        let origin = ClientOrigin(address: peer, scheme: scheme, host: host)
+        return TusAddress(PublicAddress(publicURL: publicURL, origin: origin, path: path))
     }
 
     @Test(

@@ -15,7 +15,7 @@ import Testing
             ("0x1", nil), (" 1", nil), ("1, 1", nil), ("٣", nil), ("9223372036854775808", nil), ("99999999999999999999", nil),
         ] as [(String, Int64?)])
     func numbersAreDigitsThatFit(text: String, expected: Int64?) {
-        #expect(TusFields.number(text) == expected)
+        #expect(HTTPSyntax.number(text) == expected)
     }
 
     @Test(

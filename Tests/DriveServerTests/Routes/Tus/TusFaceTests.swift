@@ -95,6 +95,8 @@ import Testing
     /// Each address is of this face, whatever stands after it.
     @Test(arguments: [
         ("/api/tus", true), ("/drive/tus/", true), ("/api/tus/x", true), ("/api/tusx", false), ("/tus", false), ("/api/files/tus", false),
+        ("//api//tus", true), ("api/tus//x", true), ("/api/uploads/tus", false), ("/api", false), ("/api//", false), ("/", false),
+        ("", false),
     ])
     func addresses(path: String, isTus: Bool) {
         #expect((WireFace.at(path)?.path == TusFace.face.path) == isTus)

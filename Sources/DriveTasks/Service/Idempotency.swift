@@ -3,7 +3,7 @@ import DriveModel
 import Foundation
 
 /// First answers by the client's key, so that a lost reply can be asked for again.
-enum Idempotency {
+public enum Idempotency {
     private struct Stored: Sendable {
         var operation: String
         var fingerprint: String
@@ -11,7 +11,7 @@ enum Idempotency {
     }
 
     /// The stored answer; nil where the key is new. Throws `IDEMPOTENCY_KEY_REUSED` where the request is another one.
-    static func answer<Answer: Decodable & Sendable>(
+    public static func answer<Answer: Decodable & Sendable>(
         _ key: String, operation: String, fingerprint: String, account: UUID, as type: Answer.Type, database: any Database
     ) async throws -> Answer? {
         guard (1...255).contains(key.utf8.count) else {
@@ -35,7 +35,7 @@ enum Idempotency {
     }
 
     /// Stores an answer in the transaction of what it tells of. A taken key throws a unique violation, which undoes it.
-    static func remember(
+    public static func remember(
         _ key: String, operation: String, fingerprint: String, account: UUID, taskId: String, response: some Encodable, now: Timestamp,
         in sql: any SQLSession
     ) throws {

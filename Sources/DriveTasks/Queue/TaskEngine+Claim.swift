@@ -1,0 +1,241 @@
+import DriveDatabase
+import DriveModel
+import Foundation
+
+extension TaskEngine {
+    /// Rows that fell due are put into their lanes at most so many at a time.
+    private static let dueBatch = 500
+
+    /// Takes up to `count` waiting tasks of a queue for a worker. Claims of all servers go one after the other, so that limits
+    /// and turns hold exactly; each is short.
+    ///
+    /// - Parameter account: tasks of this account alone; nil: of all.
+    func claim(_ count: Int, queue: String, worker: String, account: UUID? = nil, in sql: any SQLSession) throws -> [ClaimedTask] {
+        if sql.dialect == .postgresql { try sql.query("SELECT pg_advisory_xact_lock(7417653012392)") }
+        let now = surroundings.now()
+        try promoteDue(now: now, in: sql)
+        let state = try sql.first("SELECT virtual_time, starts FROM task_queues WHERE queue = $1", [.text(queue)])
+        let accounts = try waitingAccounts(queue: queue, account: account, atMost: count + 16, in: sql)
+        guard !accounts.isEmpty else { return [] }
+        let limits = limits()
+        var planner = TurnPlanner(
+            accounts: accounts, virtualTime: try state?.int64("virtual_time") ?? 0, starts: try state?.int64("starts") ?? 0, limits: limits,
+            running: limits.isUnlimited ? TurnPlanner.Running() : try running(in: sql))
+        var sources: [Int64: LaneSource] = [:]
+        let portion = max(4, (count + accounts.count - 1) / accounts.count + 1)
+        let chosen = try planner.choose(count) { lane in
+            try sources[lane.id, default: LaneSource(laneId: lane.id, portion: portion)].next(in: sql)
+        }
+        let claimed = chosen.isEmpty ? [] : try take(chosen, worker: worker, now: now, in: sql)
+        try keep(planner, queue: queue, in: sql)
+        return claimed
+    }
+
+    // MARK: Reading
+
+    private func waitingAccounts(
+        queue: String, account: UUID?, atMost limit: Int, in sql: any SQLSession
+    ) throws -> [TurnPlanner.Account] {
+        let columns = "account_id, tag, lane_time FROM task_accounts WHERE queue = $1 AND is_waiting"
+        var rows: [SQLRow]
+        if let account {
+            rows = try sql.query("SELECT \(columns) AND account_id = $2", [.text(queue), .uuid(account)])
+        } else {
+            rows = try sql.query("SELECT \(columns) ORDER BY turn, tag LIMIT $2", [.text(queue), .int(limit)])
+            if rows.count == limit {
+                // Whom priority keeps behind all others is among the candidates too.
+                rows += try sql.query("SELECT \(columns) ORDER BY tag LIMIT $2", [.text(queue), .int(8)])
+            }
+        }
+        var accounts: [UUID: TurnPlanner.Account] = [:]
+        var order: [UUID] = []
+        for row in rows {
+            let id = try row.uuid("account_id")
+            guard accounts[id] == nil else { continue }
+            order.append(id)
+            accounts[id] = TurnPlanner.Account(
+                id: id, tag: try row.int64("tag"), laneTime: try row.int64("lane_time"), lanes: [])
+        }
+        guard !order.isEmpty else { return [] }
+        let lanes = try sql.query(
+            """
+            SELECT lane_id, account_id, type, pool_key, priority, tag FROM task_lanes
+            WHERE queue = $1 AND account_id \(sql.dialect.isAnyUUID("$2")) AND is_waiting
+            """, [.text(queue), sql.dialect.list(order.map { $0.uuidString.lowercased() })])
+        for row in lanes {
+            accounts[try row.uuid("account_id")]?.lanes.append(
+                TurnPlanner.Lane(
+                    id: try row.int64("lane_id"), type: try row.text("type"), pool: try row.text("pool_key"),
+                    priority: try row.int("priority"), tag: try row.int64("tag")))
+        }
+        return order.compactMap { accounts[$0] }
+    }
+
+    private func running(in sql: any SQLSession) throws -> TurnPlanner.Running {
+        var running = TurnPlanner.Running()
+        let rows = try sql.query(
+            """
+            SELECT l.account_id, l.type, l.pool_key, r.running FROM task_running r JOIN task_lanes l ON l.lane_id = r.lane_id
+            WHERE r.running > 0
+            """)
+        for row in rows {
+            running.add(
+                try row.int("running"), account: try row.uuid("account_id"), type: try row.text("type"), pool: try row.text("pool_key"))
+        }
+        return running
+    }
+
+    /// A waiting task that was chosen.
+    private struct Choice {
+        var taskId: String
+        var laneId: Int64
+    }
+
+    /// A lane's tasks in their order, read in portions.
+    private struct LaneSource {
+        let laneId: Int64
+        let portion: Int
+        var buffer: ArraySlice<String> = []
+        var taken = 0
+        var isEmpty = false
+
+        init(laneId: Int64, portion: Int) {
+            self.laneId = laneId
+            self.portion = portion
+        }
+
+        mutating func next(in sql: any SQLSession) throws -> Choice? {
+            if buffer.isEmpty, !isEmpty {
+                let rows = try sql.query(
+                    """
+                    SELECT task_id FROM tasks WHERE lane_id = $1 AND status = 'Pending' AND rank IS NOT NULL
+                    ORDER BY rank LIMIT $2 OFFSET $3\(sql.dialect.forUpdateSkipLocked)
+                    """, [.integer(laneId), .int(portion), .int(taken)])
+                buffer = try ArraySlice(rows.map { try $0.text("task_id") })
+                isEmpty = rows.count < portion
+            }
+            guard let id = buffer.popFirst() else { return nil }
+            taken += 1
+            return Choice(taskId: id, laneId: laneId)
+        }
+    }
+
+    // MARK: Changing
+
+    private func take(_ chosen: [Choice], worker: String, now: Timestamp, in sql: any SQLSession) throws -> [ClaimedTask] {
+        let rows = try sql.query(
+            """
+            UPDATE tasks SET status = 'InProgress', lease_owner = $2, fencing_token = fencing_token + 1, attempt = attempt + 1,
+                started_at = COALESCE(started_at, $3), attempt_started_at = $3, last_activity = $3, updated_at = $3
+            WHERE task_id \(sql.dialect.isAny("$1")) AND status = 'Pending' RETURNING \(ClaimedTask.columns), tasks.lane_id
+            """, [sql.dialect.list(chosen.map(\.taskId)), .text(worker), .timestamp(now)])
+        var byLane: [Int64: Int64] = [:]
+        for row in rows { byLane[try row.int64("lane_id"), default: 0] += 1 }
+        try addRunning(byLane, in: sql)
+        let position = Dictionary(chosen.enumerated().map { ($1.taskId, $0) }, uniquingKeysWith: { first, _ in first })
+        return try rows.map { try ClaimedTask($0) }.sorted { position[$0.taskId] ?? 0 < position[$1.taskId] ?? 0 }
+    }
+
+    /// Changes how many tasks of each lane run.
+    func addRunning(_ byLane: [Int64: Int64], in sql: any SQLSession) throws {
+        guard !byLane.isEmpty else { return }
+        var rows = SQLRows()
+        for (lane, change) in byLane.sorted(by: { $0.key < $1.key }) {
+            rows.append { row in
+                row.add("lane_id", lane)
+                row.add("change", change)
+            }
+        }
+        try sql.execute(
+            """
+            INSERT INTO task_running (lane_id, running)
+            SELECT x.lane_id, x.change FROM \(sql.dialect.rows("$1", ["lane_id": .bigint, "change": .bigint])) WHERE 1 = 1
+            ON CONFLICT (lane_id) DO UPDATE SET running = task_running.running + excluded.running
+            """, [rows.value])
+    }
+
+    /// Stores the turns after a plan, and which lanes and accounts wait no more.
+    private func keep(_ planner: TurnPlanner, queue: String, in sql: any SQLSession) throws {
+        var lanes = SQLRows()
+        var accounts = SQLRows()
+        let idle = try planner.emptied.sorted().filter { try endWaiting(lane: $0, in: sql) }
+        for (lane, tag) in planner.laneTags.sorted(by: { $0.key < $1.key }) {
+            lanes.append { row in
+                row.add("lane_id", lane)
+                row.add("tag", tag)
+            }
+        }
+        for account in planner.accounts where planner.servedAccounts.contains(account.id) {
+            accounts.append { row in
+                row.add("account_id", account.id.uuidString.lowercased())
+                row.add("tag", account.tag)
+                row.add("lane_time", account.laneTime)
+                row.add("turn", account.turn ?? account.tag)
+            }
+        }
+        if !lanes.isEmpty {
+            try sql.execute(
+                """
+                UPDATE task_lanes SET tag = x.tag FROM \(sql.dialect.rows("$1", ["lane_id": .bigint, "tag": .bigint]))
+                WHERE task_lanes.lane_id = x.lane_id
+                """, [lanes.value])
+        }
+        if !accounts.isEmpty {
+            let table = sql.dialect.rows("$1", ["account_id": .uuid, "tag": .bigint, "lane_time": .bigint, "turn": .bigint])
+            try sql.execute(
+                """
+                UPDATE task_accounts SET tag = x.tag, lane_time = x.lane_time, turn = x.turn FROM \(table)
+                WHERE task_accounts.queue = $2 AND task_accounts.account_id = x.account_id
+                """, [accounts.value, .text(queue)])
+            try sql.execute(
+                """
+                INSERT INTO task_queues (queue, virtual_time, starts) VALUES ($1, $2, $3)
+                ON CONFLICT (queue) DO UPDATE SET virtual_time = excluded.virtual_time, starts = excluded.starts
+                """, [.text(queue), .integer(planner.virtualTime), .integer(planner.starts)])
+        }
+        guard !idle.isEmpty else { return }
+        for account in planner.accounts where account.lanes.isEmpty { try endWaiting(account: account.id, queue: queue, in: sql) }
+    }
+
+    /// Marks a lane as empty where it is. Whoever is adding to it holds it, and then it stays as it is until the next claim.
+    private func endWaiting(lane: Int64, in sql: any SQLSession) throws -> Bool {
+        guard try sql.first("SELECT lane_id FROM task_lanes WHERE lane_id = $1\(sql.dialect.forUpdateSkipLocked)", [.integer(lane)]) != nil
+        else { return false }
+        // A statement of its own, so that it sees what was committed before the lock was had.
+        return try sql.execute(
+            """
+            UPDATE task_lanes SET is_waiting = $2 WHERE lane_id = $1 AND NOT EXISTS
+            (SELECT 1 FROM tasks WHERE lane_id = $1 AND status = 'Pending' AND rank IS NOT NULL)
+            """, [.integer(lane), .bool(false)]) == 1
+    }
+
+    private func endWaiting(account: UUID, queue: String, in sql: any SQLSession) throws {
+        let key: [SQLValue] = [.text(queue), .uuid(account)]
+        let held = try sql.first(
+            "SELECT tag FROM task_accounts WHERE queue = $1 AND account_id = $2 AND is_waiting\(sql.dialect.forUpdateSkipLocked)", key)
+        guard held != nil else { return }
+        try sql.execute(
+            """
+            UPDATE task_accounts SET is_waiting = $3 WHERE queue = $1 AND account_id = $2 AND NOT EXISTS
+            (SELECT 1 FROM task_lanes WHERE queue = $1 AND account_id = $2 AND is_waiting)
+            """, key + [.bool(false)])
+    }
+
+    // MARK: Time
+
+    private func promoteDue(now: Timestamp, in sql: any SQLSession) throws {
+        let due = try sql.query(
+            """
+            SELECT * FROM tasks WHERE status = 'Pending' AND rank IS NULL AND run_at IS NOT NULL AND run_at <= $1 AND waits_for = 0
+            ORDER BY run_at LIMIT $2\(sql.dialect.forUpdateSkipLocked)
+            """, [.timestamp(now), .int(Self.dueBatch)])
+        for row in due { try makeReady(try TaskRow(row), in: sql) }
+    }
+
+    /// When the next task falls due; nil where none waits for its time.
+    func nextDue(in sql: any SQLSession) throws -> Timestamp? {
+        try sql.first(
+            "SELECT MIN(run_at) AS due FROM tasks WHERE status = 'Pending' AND rank IS NULL AND run_at IS NOT NULL AND waits_for = 0"
+        )?.optionalTimestamp("due")
+    }
+}

@@ -1,0 +1,111 @@
+import DriveDatabase
+import DriveModel
+import Foundation
+import Logging
+
+extension TaskEngine {
+    /// Timetables an account has at most.
+    static let maximumSchedules = 100
+    /// Where a timetable has no next time, which is refused when it is made.
+    private static let unreachable = Duration.seconds(366 * 86_400)
+
+    /// Puts a timetable on record, or changes the one with this id: for the server's own, which stand in the program.
+    public func keepSchedule(_ scheduleId: String, cron: CronExpression, task: CreateTaskRequest, account: UUID) async throws {
+        let now = surroundings.now()
+        guard let next = cron.next(after: now) else {
+            throw DriveError(.invalidRequest, "The timetable \(cron) never comes.", details: ["rule": "cron"])
+        }
+        let stored = try SQLValue.encoded(task)
+        try await database.write { sql in
+            // A changed timetable begins anew; the same one keeps its time over restarts.
+            try sql.execute(
+                """
+                INSERT INTO task_schedules (schedule_id, account_id, cron, task, next_run_at, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+                ON CONFLICT (schedule_id) DO UPDATE SET task = excluded.task, cron = excluded.cron,
+                    next_run_at = CASE WHEN task_schedules.cron = excluded.cron THEN task_schedules.next_run_at ELSE excluded.next_run_at END
+                """, [.text(scheduleId), .uuid(account), .text(cron.description), stored, .timestamp(next), .timestamp(now)])
+            sql.notify(Self.scheduleChannel, scheduleId)
+        }
+    }
+
+    /// Makes the tasks whose time has come. One run at a time: while the last one is open, its time passes. Returns when the
+    /// next one is due; nil where there is no timetable.
+    func runDueSchedules() async throws -> Timestamp? {
+        let now = surroundings.now()
+        let rows = try await database.read { sql in
+            try sql.query("SELECT * FROM task_schedules ORDER BY next_run_at LIMIT 1000").map { try Self.schedule($0) }
+        }
+        var next: Timestamp?
+        for schedule in rows {
+            var due = schedule.nextRunAt
+            let cron = try CronExpression(schedule.cron)
+            if let regular = cron.next(after: now), due > regular {
+                // The clock went back: its time is not later than it would be from now on.
+                try await database.write { sql in
+                    try sql.execute(
+                        "UPDATE task_schedules SET next_run_at = $2 WHERE schedule_id = $1 AND next_run_at > $2",
+                        [.text(schedule.scheduleId), .timestamp(regular)])
+                }
+                due = regular
+            } else if due <= now {
+                try await run(schedule, cron: cron, now: now)
+                due = cron.next(after: now) ?? now + Self.unreachable
+            }
+            next = min(next ?? due, due)
+        }
+        return next
+    }
+
+    private func run(_ schedule: TaskSchedule, cron: CronExpression, now: Timestamp) async throws {
+        let task = try newTask(of: schedule)
+        let following = cron.next(after: now) ?? now + Self.unreachable
+        try await database.write { [self] sql in
+            // Whoever changes the time makes the task.
+            let isMine = try sql.execute(
+                "UPDATE task_schedules SET next_run_at = $3, last_run_at = $4 WHERE schedule_id = $1 AND next_run_at = $2",
+                [.text(schedule.scheduleId), .timestamp(schedule.nextRunAt), .timestamp(following), .timestamp(now)])
+            guard isMine == 1 else { return }
+            let enqueued = try enqueue(task, in: sql)
+            guard enqueued.isNew else { return }
+            try sql.execute(
+                "UPDATE task_schedules SET last_task_id = $2 WHERE schedule_id = $1", [.text(schedule.scheduleId), .text(enqueued.taskId)])
+        }
+    }
+
+    private func newTask(of schedule: TaskSchedule) throws -> NewTask {
+        let request = schedule.task
+        let handler = handler(request.type, kind: request.kind)
+        return try NewTask(
+            type: request.type, kind: request.kind, queue: handler?.queue ?? TaskQueues.custom(request.kind ?? request.type.rawValue),
+            name: request.name ?? request.kind ?? request.type.rawValue, description: request.description, accountId: schedule.accountId,
+            priority: request.priority ?? 0, parameters: request.parameters ?? [:], uniqueKey: "schedule:" + schedule.scheduleId,
+            maximumAttempts: request.maxAttempts ?? handler?.policy.retry.maximumAttempts ?? RetryPolicy().maximumAttempts)
+    }
+
+    static func schedule(_ row: SQLRow) throws -> TaskSchedule {
+        TaskSchedule(
+            scheduleId: try row.text("schedule_id"), accountId: try row.uuid("account_id"), cron: try row.text("cron"),
+            task: try row.decoded("task"), nextRunAt: try row.timestamp("next_run_at"), lastRunAt: try row.optionalTimestamp("last_run_at"),
+            lastTaskId: try row.optionalText("last_task_id"))
+    }
+
+    /// After the clock went back: no task waits for its next attempt longer than the longest wait from now on.
+    func shortenWaits() async throws {
+        let longest = surroundings.now() + RetryPolicy().maximumDelay * 2
+        let isNeeded = try await database.read { sql in
+            try sql.first(
+                """
+                SELECT 1 AS late FROM tasks WHERE status = 'Pending' AND rank IS NULL AND run_at IS NOT NULL AND attempt > 0
+                AND run_at > $1 LIMIT 1
+                """, [.timestamp(longest)]) != nil
+        }
+        guard isNeeded else { return }
+        try await database.write { sql in
+            try sql.execute(
+                """
+                UPDATE tasks SET run_at = $1 WHERE status = 'Pending' AND rank IS NULL AND run_at IS NOT NULL AND attempt > 0
+                AND run_at > $1
+                """, [.timestamp(longest)])
+        }
+    }
+}

@@ -1,0 +1,183 @@
+import DriveDatabase
+import DriveEvents
+import DriveModel
+import Foundation
+
+extension TaskService {
+    /// Asks for a pause: a waiting task is Paused at once, a running one when its handler comes to a safe step
+    /// (`requested` says so until then). Throws `TASK_NOT_FOUND`, `TASK_STATE`, as all changes do.
+    public func pauseTask(_ taskId: String, in scope: TaskScope, by caller: Caller) async throws -> TaskSummary {
+        try await change(taskId, .pause, in: scope, by: caller)
+    }
+
+    public func resumeTask(_ taskId: String, in scope: TaskScope, by caller: Caller) async throws -> TaskSummary {
+        try await change(taskId, .resume, in: scope, by: caller)
+    }
+
+    /// Cancels: the task is Cancelled at once; its handler, where one runs, is stopped within a second and writes nothing more.
+    public func cancelTask(_ taskId: String, in scope: TaskScope, by caller: Caller) async throws -> TaskSummary {
+        try await change(taskId, .cancel, in: scope, by: caller)
+    }
+
+    /// From Failed or Cancelled to Pending, with all attempts again, from the last checkpoint on.
+    public func retryTask(_ taskId: String, in scope: TaskScope, by caller: Caller) async throws -> TaskSummary {
+        try await change(taskId, .retry, in: scope, by: caller)
+    }
+
+    private func change(_ taskId: String, _ event: TaskEvent, in scope: TaskScope, by caller: Caller) async throws -> TaskSummary {
+        let engine = engine
+        let current = try await database.read { sql in try TaskRow.expect(taskId, in: scope, sql: sql).summary }
+        if current.type == .fileUpload { return try await changeUpload(current, event, in: scope, by: caller) }
+        return try await database.write { sql in
+            let task = try engine.control(taskId, event, in: scope, sql: sql)
+            try AuditTrail.append(
+                "task.\(event.rawValue)", on: "task", id: taskId, by: caller, surroundings: engine.surroundings, in: sql)
+            return task.summary
+        }
+    }
+
+    /// An upload is driven by its client; its own service changes it.
+    private func changeUpload(
+        _ task: TaskSummary, _ event: TaskEvent, in scope: TaskScope, by caller: Caller
+    ) async throws -> TaskSummary {
+        guard let uploads else {
+            throw DriveError(.notImplemented, "This service has no uploads.", details: ["rule": "type"])
+        }
+        var owner = caller
+        owner.accountId = task.accountId
+        switch event {
+        case .pause: try await uploads.pauseTask(task.taskId, by: owner)
+        case .resume: try await uploads.resumeTask(task.taskId, by: owner)
+        case .cancel: try await uploads.cancelTask(task.taskId, by: owner)
+        default:
+            throw DriveError(
+                .taskState, "An upload is \(task.status.rawValue) and cannot be tried again by the server; create it anew.",
+                details: [
+                    "rule": "type", "taskId": .string(task.taskId), "status": .string(task.status.rawValue),
+                    "wanted": .string(TaskLifeCycle.goal(of: event).rawValue),
+                ])
+        }
+        return try await self.task(task.taskId, in: scope)
+    }
+
+    /// - Parameter priority: 0 to 100. Throws `TASK_STATE` for an ended task.
+    public func setPriority(_ priority: Int, of taskId: String, in scope: TaskScope, by caller: Caller) async throws -> TaskSummary {
+        try TaskRequestRules.checkPriority(priority)
+        let engine = engine
+        return try await database.write { sql in
+            let task = try engine.setPriority(priority, of: taskId, in: scope, sql: sql)
+            try AuditTrail.append(
+                "task.priority", on: "task", id: taskId, by: caller, details: ["priority": .integer(Int64(priority))],
+                surroundings: engine.surroundings, in: sql)
+            return task.summary
+        }
+    }
+
+    /// Removes an ended task from the lists. Throws `TASK_STATE` for an open one.
+    public func deleteTask(_ taskId: String, in scope: TaskScope, by caller: Caller) async throws {
+        let engine = engine
+        try await database.write { sql in
+            let task = try TaskRow.expect(taskId, in: scope, locking: true, sql: sql)
+            guard task.summary.status.isTerminal else {
+                throw DriveError(
+                    .taskState, "The task is \(task.summary.status.rawValue); cancel it first, or wait for its end.",
+                    details: ["taskId": .string(taskId), "status": .string(task.summary.status.rawValue), "wanted": "deleted"])
+            }
+            try TaskEngine.remove(taskId, in: sql)
+            try AuditTrail.append("task.delete", on: "task", id: taskId, by: caller, surroundings: engine.surroundings, in: sql)
+        }
+    }
+
+    /// Removes ended tasks that ended longer ago than this, uploads too; returns how many.
+    public func cleanUpTasks(olderThan age: Duration, in scope: TaskScope, by caller: Caller) async throws -> Int {
+        let cutoff = engine.surroundings.now() - age
+        var removed = 0
+        while true {
+            let count = try await database.write { sql in
+                var condition = "completed_at IS NOT NULL AND completed_at <= $1 AND status IN ('Completed', 'Failed', 'Cancelled', 'Expired')"
+                var arguments: [SQLValue] = [.timestamp(cutoff)]
+                if case .account(let account) = scope {
+                    condition += " AND account_id = $2"
+                    arguments.append(.uuid(account))
+                }
+                let ids = try sql.query("SELECT task_id FROM tasks WHERE \(condition) LIMIT 200", arguments).map { try $0.text("task_id") }
+                for id in ids { try TaskEngine.remove(id, in: sql) }
+                return ids.count
+            }
+            removed += count
+            if count < 200 { break }
+        }
+        let (engine, total) = (engine, removed)
+        try await database.write { sql in
+            try AuditTrail.append(
+                "task.cleanup", on: "account", id: caller.accountId.uuidString.lowercased(), by: caller,
+                details: ["removed": .integer(Int64(total))], surroundings: engine.surroundings, in: sql)
+        }
+        return removed
+    }
+
+    /// Puts dead letters back into the queue: these, or all (nil). Returns their ids. An id that is no dead letter of the scope's
+    /// throws `TASK_NOT_FOUND` or `TASK_STATE`, and nothing is changed.
+    public func redrive(_ taskIds: [String]?, in scope: TaskScope, by caller: Caller) async throws -> [String] {
+        let engine = engine
+        if let taskIds {
+            guard taskIds.count <= 1000 else { throw TaskRequestRules.refusal("taskIds", "taskIds has at most 1000 ids.") }
+            return try await database.write { sql in
+                for id in taskIds { _ = try engine.control(id, .retry, in: scope, sql: sql) }
+                try Self.auditRedrive(taskIds, by: caller, engine: engine, in: sql)
+                return taskIds
+            }
+        }
+        var redriven: [String] = []
+        // Those that cannot be, for what they wait for say, are passed over.
+        var refused: Set<String> = []
+        while true {
+            let known = refused
+            let candidates = try await database.read { sql in
+                var query = TaskListQuery()
+                query.onlyDead = true
+                query.limit = 100 + known.count
+                return try Self.page(query, in: scope, sql: sql).items.map(\.taskId).filter { !known.contains($0) }
+            }
+            guard !candidates.isEmpty else { return redriven }
+            for id in candidates {
+                do {
+                    try await database.write { sql in
+                        _ = try engine.control(id, .retry, in: scope, sql: sql)
+                        try Self.auditRedrive([id], by: caller, engine: engine, in: sql)
+                    }
+                    redriven.append(id)
+                } catch is DriveError {
+                    refused.insert(id)
+                }
+            }
+        }
+    }
+
+    private static func auditRedrive(_ taskIds: [String], by caller: Caller, engine: TaskEngine, in sql: any SQLSession) throws {
+        for id in taskIds {
+            try AuditTrail.append("task.redrive", on: "task", id: id, by: caller, surroundings: engine.surroundings, in: sql)
+        }
+    }
+
+    /// Cancels a batch's open tasks.
+    public func cancelBatch(_ batchId: String, in scope: TaskScope, by caller: Caller) async throws -> TaskBatch {
+        _ = try await batch(batchId, in: scope)
+        let engine = engine
+        try await database.write { sql in
+            let ids = try sql.query(
+                "SELECT task_id FROM tasks WHERE batch_id = $1 AND status IN ('Pending', 'InProgress', 'Paused') ORDER BY task_id",
+                [.text(batchId)]
+            ).map { try $0.text("task_id") }
+            for id in ids {
+                // One may have been cancelled with another it waited for.
+                let task = try TaskRow.expect(id, in: scope, sql: sql)
+                if !task.summary.status.isTerminal { _ = try engine.control(id, .cancel, in: scope, sql: sql) }
+            }
+            try AuditTrail.append(
+                "batch.cancel", on: "batch", id: batchId, by: caller, details: ["tasks": .integer(Int64(ids.count))],
+                surroundings: engine.surroundings, in: sql)
+        }
+        return try await batch(batchId, in: scope)
+    }
+}

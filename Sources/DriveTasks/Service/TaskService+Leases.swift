@@ -1,0 +1,195 @@
+import DriveDatabase
+import DriveEvents
+import DriveModel
+import Foundation
+
+/// Workers outside of Drive, in any language: they lease Custom tasks of a kind, show signs of life, and say how it ended.
+extension TaskService {
+    private static let lost = DriveError(
+        .leaseLost, "The lease is not yours any more: the task was cancelled, ended, or given to another worker. Stop working on it.")
+
+    /// The next task of one of these kinds, at once or within `wait`; nil where none came.
+    ///
+    /// - Parameters:
+    ///   - worker: the worker's name, for people.
+    ///   - wait: how long to wait for a task, at most 30 s.
+    public func lease(kinds: [String], worker: String, wait: Duration, in scope: TaskScope) async throws -> TaskLease? {
+        guard (1...20).contains(kinds.count) else { throw TaskRequestRules.refusal("kinds", "kinds has 1 to 20 kinds.") }
+        for kind in kinds { try TaskRequestRules.checkKind(kind) }
+        guard worker.utf8.count <= 255, !worker.unicodeScalars.contains(where: { $0.value < 32 }) else {
+            throw TaskRequestRules.refusal("worker", "worker has at most 255 bytes, and no control characters.")
+        }
+        let queues = kinds.map { TaskQueues.custom($0) }
+        let deadline = ContinuousClock.now + min(wait, .seconds(30))
+        // Before the first look, so that nothing that comes after it is missed.
+        let listener = wait > .zero ? try database.listen(to: [TaskEngine.workChannel]) : nil
+        do {
+            let lease = try await nextLease(queues, worker: worker, until: deadline, hearing: listener, in: scope)
+            await listener?.close()
+            return lease
+        } catch {
+            await listener?.close()
+            throw error
+        }
+    }
+
+    private func nextLease(
+        _ queues: [String], worker: String, until deadline: ContinuousClock.Instant, hearing listener: (any DatabaseListener)?,
+        in scope: TaskScope
+    ) async throws -> TaskLease? {
+        let work = WakeSignal()
+        let hearing = listener.map { listener in
+            Task {
+                for await element in listener.elements {
+                    if case .notification(_, let queue) = element, !queues.contains(queue) { continue }
+                    work.signal()
+                }
+            }
+        }
+        defer { hearing?.cancel() }
+        while true {
+            for queue in queues {
+                if let lease = try await take(queue, worker: worker, in: scope) { return lease }
+            }
+            let left = deadline - .now
+            guard left > .zero, !Task.isCancelled else { return nil }
+            await work.wait(atMost: min(left, engine.settings.pollInterval))
+        }
+    }
+
+    private func take(_ queue: String, worker: String, in scope: TaskScope) async throws -> TaskLease? {
+        let (engine, leaseId) = (engine, engine.surroundings.newIdentifier())
+        var account: UUID?
+        if case .account(let id) = scope { account = id }
+        let owner = account
+        // A read first: most looks find nothing, and cost no write.
+        let hasWork = try await database.read { sql -> Bool in
+            var condition = "queue = $1"
+            var arguments: [SQLValue] = [.text(queue)]
+            if let owner {
+                condition += " AND account_id = $2"
+                arguments.append(.uuid(owner))
+            }
+            if try sql.first("SELECT 1 AS waiting FROM task_accounts WHERE \(condition) AND is_waiting LIMIT 1", arguments) != nil { return true }
+            let due = try sql.first(
+                """
+                SELECT 1 AS due FROM tasks WHERE \(condition) AND status = 'Pending' AND rank IS NULL AND run_at IS NOT NULL
+                AND run_at <= $\(arguments.count + 1) AND waits_for = 0 LIMIT 1
+                """, arguments + [.timestamp(engine.surroundings.now())])
+            return due != nil
+        }
+        guard hasWork else { return nil }
+        let settings = engine.settings
+        return try await database.write { sql in
+            guard let claimed = try engine.claim(1, queue: queue, worker: leaseId, account: owner, in: sql).first else { return nil }
+            try engine.enlist(leaseId, name: worker.isEmpty ? "worker" : worker, isLease: true, in: sql)
+            let task = try TaskRow.expect(claimed.taskId, in: scope, sql: sql)
+            return TaskLease(
+                leaseId: leaseId, expiresInSeconds: Int(settings.leasePatience.inSeconds),
+                heartbeatSeconds: Int(settings.heartbeat.inSeconds), task: task.summary,
+                checkpoint: try task.checkpoint.map { try DriveJSON.value(from: $0) })
+        }
+    }
+
+    /// Keeps the lease alive. Returns what was asked: a worker that reads `.pause` stops at its next safe step and calls `release`.
+    /// Throws `LEASE_LOST`.
+    public func heartbeat(_ leaseId: String, in scope: TaskScope) async throws -> TaskRequest? {
+        let engine = engine
+        return try await database.write { sql in
+            let task = try Self.held(leaseId, in: scope, sql: sql)
+            guard try engine.beat(leaseId, in: sql) else { throw Self.lost }
+            return task.summary.requested
+        }
+    }
+
+    /// The progress of a leased task, and a checkpoint for the attempt after this one; a sign of life too. Throws `LEASE_LOST`.
+    public func updateTaskProgress(
+        _ leaseId: String, progress: Double, message: String?, checkpoint: JSONValue?, in scope: TaskScope
+    ) async throws -> TaskRequest? {
+        guard progress.isFinite, (0...100).contains(progress) else {
+            throw TaskRequestRules.refusal("progress", "progress must be 0 to 100.")
+        }
+        if let message, message.utf8.count > 1024 || message.unicodeScalars.contains("\0") {
+            throw TaskRequestRules.refusal("statusMessage", "statusMessage has at most 1024 bytes, and no NUL.")
+        }
+        let text = try checkpoint.map { try DriveJSON.text($0) }
+        if let text { try Self.checkStored(text, field: "checkpoint") }
+        let engine = engine
+        return try await database.write { sql in
+            let now = engine.surroundings.now()
+            let task = try Self.held(leaseId, in: scope, sql: sql)
+            guard try engine.beat(leaseId, in: sql) else { throw Self.lost }
+            var value = MonotoneProgress(task.summary.progress)
+            value.advance(to: progress)
+            var throttle = ProgressThrottle(sentProgress: task.sentProgress, sentAt: task.sentAt ?? task.summary.createdAt)
+            let send = throttle.shouldSend(value.value, now: now)
+            try sql.execute(
+                """
+                UPDATE tasks SET progress = $2, status_message = COALESCE($3, status_message), checkpoint = COALESCE($4, checkpoint),
+                    checkpoint_attempt = CASE WHEN $4 IS NULL THEN checkpoint_attempt ELSE attempt END, sent_progress = $5, sent_at = $6,
+                    last_activity = $7, updated_at = $7 WHERE task_id = $1
+                """,
+                [
+                    .text(task.taskId), .double(value.value), .text(message), text.map { .json($0) } ?? .null, .double(throttle.sentProgress),
+                    .timestamp(throttle.sentAt), .timestamp(now),
+                ])
+            if send {
+                let event = TaskEvents.progress(.init(task.summary), progress: value.value, message: message, now: now)
+                try EventOutbox.append([event], now: now, in: sql)
+            }
+            return task.summary.requested
+        }
+    }
+
+    /// The task is done. Repeating it after a lost reply throws `LEASE_LOST`; the task is Completed all the same.
+    public func markTaskCompleted(_ leaseId: String, results: [String: JSONValue], in scope: TaskScope) async throws -> TaskSummary {
+        let text = try DriveJSON.text(results)
+        try Self.checkStored(text, field: "results")
+        return try await end(leaseId, as: .completed(results: text), in: scope)
+    }
+
+    /// The attempt failed; tried again where `failure.isRetryable` and attempts are left.
+    public func markTaskFailed(_ leaseId: String, failure: TaskFailure, in scope: TaskScope) async throws -> TaskSummary {
+        guard (1...100).contains(failure.code.utf8.count), (1...4096).contains(failure.message.utf8.count),
+            !(failure.code + failure.message).unicodeScalars.contains("\0")
+        else { throw TaskRequestRules.refusal("errorMessage", "errorCode has 1 to 100 bytes, errorMessage 1 to 4096, and no NUL.") }
+        return try await end(leaseId, as: .failed(failure, outcome: .failed), in: scope)
+    }
+
+    /// Gives the task back: Paused where that was asked, else to another worker; costs no attempt.
+    public func release(_ leaseId: String, in scope: TaskScope) async throws -> TaskSummary {
+        try await end(leaseId, as: .released, in: scope)
+    }
+
+    private func end(_ leaseId: String, as end: AttemptEnd, in scope: TaskScope) async throws -> TaskSummary {
+        let engine = engine
+        return try await database.write { sql in
+            let task = try Self.held(leaseId, in: scope, sql: sql)
+            let name = try sql.first("SELECT name FROM task_workers WHERE worker_id = $1", [.text(leaseId)])?.text("name") ?? "worker"
+            let ended = EndedAttempt(taskId: task.taskId, fencingToken: task.fencingToken, end: end)
+            guard try engine.finish([ended], worker: name, in: sql).isEmpty else { throw Self.lost }
+            try engine.dismiss(leaseId, in: sql)
+            return try TaskRow.expect(task.taskId, in: scope, sql: sql).summary
+        }
+    }
+
+    /// The task of a lease, locked. Throws `LEASE_LOST`.
+    private static func held(_ leaseId: String, in scope: TaskScope, sql: any SQLSession) throws -> TaskRow {
+        let found = try sql.first(
+            """
+            SELECT * FROM tasks WHERE lease_owner = $1 AND status = 'InProgress'
+            AND EXISTS (SELECT 1 FROM task_workers w WHERE w.worker_id = $1 AND w.is_lease)\(sql.dialect.forUpdate)
+            """, [.text(leaseId)]
+        ).map(TaskRow.init)
+        guard let found else { throw lost }
+        if case .account(let account) = scope, found.summary.accountId != account { throw lost }
+        return found
+    }
+
+    private static func checkStored(_ text: String, field: String) throws(DriveError) {
+        guard text.utf8.count <= 1 << 18 else {
+            throw TaskRequestRules.refusal(field, "\(field) has at most 262144 bytes as JSON.")
+        }
+        if text.contains("\\u0000") { throw TaskRequestRules.refusal(field, "\(field) must not hold the character U+0000.") }
+    }
+}

@@ -1,0 +1,124 @@
+import DriveDatabase
+import DriveEvents
+import DriveModel
+import Foundation
+import Logging
+import Synchronization
+
+extension TaskWorker {
+    /// Hears of work and of what was asked of tasks.
+    func listen(to listener: any DatabaseListener) async {
+        for await element in listener.elements {
+            switch element {
+            case .notification(TaskEngine.workChannel, _): workSignal.signal()
+            case .notification(TaskEngine.scheduleChannel, _): scheduleSignal.signal()
+            case .notification: attentionSignal.signal()
+            case .reconnected:
+                workSignal.signal()
+                scheduleSignal.signal()
+                attentionSignal.signal()
+            }
+        }
+    }
+
+    /// Looks after the running tasks: what was asked of them, their progress, those that stand still. At once when something
+    /// is told, and each half second by itself, so that a lost notification costs no more than that.
+    func attend() async {
+        while !isStopped {
+            await attentionSignal.wait(atMost: .milliseconds(500))
+            let running = state.withLock { Array($0.running.values) }
+            guard !running.isEmpty else { continue }
+            do {
+                try await obeyRequests(running)
+                try await writeProgress(running)
+            } catch {
+                logger.warning("running tasks cannot be looked after now", metadata: ["error": "\(error)"])
+                try? await Task.sleep(for: .milliseconds(200))
+            }
+            endStalled(running)
+            abandonUnheeding()
+        }
+    }
+
+    /// Compares the rows of running tasks with what runs: who lost its lease is stopped, who is to pause is told.
+    private func obeyRequests(_ running: [RunningTask]) async throws {
+        let rows = try await engine.database.read { [id] sql in
+            try sql.query("SELECT task_id, fencing_token, requested FROM tasks WHERE lease_owner = $1 AND status = 'InProgress'", [.text(id)])
+                .map { (taskId: try $0.text("task_id"), token: try $0.int64("fencing_token"), requested: try $0.optionalText("requested")) }
+        }
+        let held = Dictionary(rows.map { ($0.taskId, $0) }, uniquingKeysWith: { first, _ in first })
+        for task in running {
+            guard let row = held[task.taskId], row.token == task.fencingToken else {
+                task.interrupt(.cancelled)
+                continue
+            }
+            if row.requested == TaskRequest.pause.rawValue { task.interrupt(.paused) }
+        }
+    }
+
+    /// Progress of all running tasks in one transaction.
+    private func writeProgress(_ running: [RunningTask]) async throws {
+        let now = engine.surroundings.now()
+        var rows = SQLRows()
+        var events: [OutboxEvent] = []
+        for task in running {
+            guard let progress = task.takeProgress(now: now) else { continue }
+            rows.append { row in
+                row.add("task_id", task.taskId)
+                row.add("token", task.fencingToken)
+                row.add("progress", .double(progress.progress))
+                if let message = progress.message { row.add("message", message) }
+                row.add("sent_progress", .double(progress.throttle.sentProgress))
+                row.add("sent_at", "\(progress.throttle.sentAt)")
+            }
+            if progress.send, task.accountId != TaskEngine.systemAccount {
+                events.append(TaskEvents.progress(.init(task.claimed), progress: progress.progress, message: progress.message, now: now))
+            }
+        }
+        guard !rows.isEmpty else { return }
+        let (change, told) = (rows, events)
+        try await engine.database.write { sql in
+            let table = sql.dialect.rows(
+                "$1", ["task_id": .text, "token": .bigint, "progress": .double, "message": .text, "sent_progress": .double])
+            let written = try sql.query(
+                """
+                UPDATE tasks SET progress = x.progress, status_message = COALESCE(x.message, status_message),
+                    sent_progress = x.sent_progress, sent_at = $2, last_activity = $2, updated_at = $2 FROM \(table)
+                WHERE tasks.task_id = x.task_id AND tasks.fencing_token = x.token AND tasks.status = 'InProgress' RETURNING tasks.task_id
+                """, [change.value, .timestamp(now)])
+            let ids = Set(try written.map { try $0.text("task_id") })
+            try EventOutbox.append(told.filter { $0.taskId.map(ids.contains) ?? false }, now: now, in: sql)
+        }
+    }
+
+    /// A task without a sign of progress loses its slot, and somebody is told.
+    private func endStalled(_ running: [RunningTask]) {
+        let now = ContinuousClock.now
+        for task in running where task.interruption == nil {
+            let limit = engine.handler(task.claimed.type, kind: task.claimed.kind)?.policy.stallAfter ?? TaskPolicy().stallAfter
+            guard now - task.lastSign > limit else { continue }
+            logger.error(
+                "a task shows no progress and loses its slot",
+                metadata: ["task": "\(task.taskId)", "type": "\(task.claimed.type.rawValue)", "seconds": "\(Int(limit.inSeconds))"])
+            task.interrupt(.stalled)
+        }
+    }
+
+    /// Handlers that do not stop when they are asked to: their slot is free without them. What they still do is fenced.
+    private func abandonUnheeding() {
+        let now = ContinuousClock.now
+        for task in state.withLock({ Array($0.running.values) }) {
+            guard let since = task.interruptedAt, now - since > engine.settings.interruptionPatience else { continue }
+            logger.error("a handler does not stop; its slot is free without it", metadata: ["task": "\(task.taskId)"])
+            switch task.interruption {
+            case .paused: finish(task, as: .paused)
+            case .stopped: finish(task, as: .released)
+            case .stalled:
+                let failure = TaskFailure(
+                    code: "TASK_STALLED", message: "It showed no progress for too long, and did not stop.", isRetryable: true)
+                finish(task, as: .failed(failure, outcome: .stalled))
+            case .cancelled, .fenced, nil: finish(task, as: nil)
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+import DriveDatabase
+import DriveModel
+import Foundation
+import Logging
+import Synchronization
+
+extension TaskWorker {
+    /// Shows a sign of life while the process runs.
+    func beatForEver() async {
+        while !isStopped {
+            do {
+                try await Task.sleep(for: engine.settings.heartbeat)
+            } catch {
+                if isStopped { return }
+                // The worker drains: its tasks are still its own.
+                await pause(.seconds(1))
+            }
+            do {
+                let isKnown = try await engine.database.write { [self] sql in try engine.beat(id, in: sql) }
+                guard !isKnown else { continue }
+                // Taken for dead: this process stood still for too long. Its tasks are others' by now.
+                logger.error("this worker was taken for lost; its tasks went to others, and it begins anew")
+                for task in state.withLock({ Array($0.running.values) }) { task.interrupt(.fenced) }
+                try await engine.database.write { [self] sql in try engine.enlist(id, name: name, isLease: false, in: sql) }
+            } catch {
+                logger.warning("no sign of life can be given now", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    /// Watches the others' signs of life. Every worker does; the row's lock decides who takes a lost one's tasks.
+    func rescueOthers() async {
+        var watch = LeaseWatch(patience: engine.settings.leasePatience)
+        while !isStopping {
+            do {
+                var counters = try await engine.heartbeats()
+                counters[id] = nil
+                for worker in watch.observe(counters, now: .now) {
+                    guard let heartbeat = counters[worker] else { continue }
+                    let count = try await engine.rescue(worker, heartbeat: heartbeat)
+                    logger.warning("a worker is lost; its tasks run again", metadata: ["worker": "\(worker)", "tasks": "\(count)"])
+                }
+            } catch {
+                logger.warning("other workers cannot be watched now", metadata: ["error": "\(error)"])
+            }
+            try? await Task.sleep(for: .seconds(1))
+        }
+    }
+
+    /// Leaves no trace of this worker where it holds nothing any more.
+    func farewell() async {
+        do {
+            // Not the cancelled task's.
+            try await Task { [self] in
+                try await engine.database.write { [self] sql in
+                    let held = try sql.first(
+                        "SELECT 1 AS held FROM tasks WHERE lease_owner = $1 AND status = 'InProgress' LIMIT 1", [.text(id)])
+                    if held == nil { try engine.dismiss(id, in: sql) }
+                }
+            }.value
+        } catch {
+            logger.warning("this worker stays on record until it is taken for lost", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Sleeps also where the Swift task is cancelled.
+    func pause(_ duration: Duration) async {
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(Int(duration.inSeconds * 1000))) { continuation.resume() }
+        }
+    }
+}

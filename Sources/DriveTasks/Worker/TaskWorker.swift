@@ -1,0 +1,290 @@
+import DriveDatabase
+import DriveModel
+import Foundation
+import Logging
+import Synchronization
+
+/// Runs tasks of some queues in this process: takes what waits, runs the handlers, writes how they ended.
+///
+/// Its parts stand in extensions: the loops that take and end tasks here, what was asked of running ones and their progress
+/// in `+Attention`, sign of life and the rescue of others in `+Life`.
+public final class TaskWorker: Sendable {
+    let engine: TaskEngine
+    let queues: [String]
+    let slots: Int
+    let id: String
+    let name: String
+    let logger: Logger
+    let state = Mutex(State())
+    /// There may be something to take: work came, or a slot is free.
+    let workSignal = WakeSignal()
+    /// An attempt ended, and waits to be written.
+    let endSignal = WakeSignal()
+    /// Something was asked of a running task.
+    let attentionSignal = WakeSignal()
+    let scheduleSignal = WakeSignal()
+
+    struct State {
+        var running: [String: RunningTask] = [:]
+        var ended: [EndedAttempt] = []
+        /// Attempts whose end is being written now.
+        var endsUnderWay = 0
+        var isStopping = false
+        /// Nothing is written any more.
+        var isStopped = false
+    }
+
+    /// Attempts whose ends are written in one transaction at most, and tasks taken in one.
+    static let batch = 64
+
+    /// - Parameter name: for people; the machine and the process say most.
+    public init(engine: TaskEngine, queues: [String] = [TaskQueues.drive], name: String) {
+        self.engine = engine
+        self.queues = queues
+        self.name = name
+        slots = engine.settings.slots
+        id = engine.surroundings.newIdentifier()
+        logger = engine.logger
+    }
+
+    /// How many tasks run here now.
+    public var runningCount: Int { state.withLock { $0.running.count } }
+
+    /// Works until the Swift task that runs this is cancelled; then lets the running tasks run on for a while, gives the rest
+    /// back, and returns. Throws only where it cannot begin.
+    public func run() async throws {
+        try await engine.database.write { [self] sql in try engine.enlist(id, name: name, isLease: false, in: sql) }
+        try await engine.refreshDurations()
+        let listener = try engine.database.listen(to: [TaskEngine.workChannel, TaskEngine.controlChannel, TaskEngine.scheduleChannel])
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.listen(to: listener) }
+            group.addTask { await self.takeTasks() }
+            group.addTask { await self.attend() }
+            group.addTask { await self.beatForEver() }
+            group.addTask { await self.rescueOthers() }
+            group.addTask { await self.runSchedules() }
+            // Its own Swift task, as what has ended is written also while this one is cancelled.
+            let writer = Task { await self.writeEnds() }
+            await withTaskCancellationHandler {
+                await self.untilStopping()
+            } onCancel: {
+                self.beginStopping()
+            }
+            await self.drain()
+            state.withLock { $0.isStopped = true }
+            for signal in [workSignal, endSignal, attentionSignal, scheduleSignal] { signal.signal() }
+            await writer.value
+            group.cancelAll()
+            await listener.close()
+            await self.farewell()
+        }
+    }
+
+    private let stopSignal = WakeSignal()
+
+    private func untilStopping() async {
+        while !state.withLock({ $0.isStopping }) { await stopSignal.wait() }
+    }
+
+    private func beginStopping() {
+        state.withLock { $0.isStopping = true }
+        stopSignal.signal()
+        workSignal.signal()
+    }
+
+    var isStopping: Bool { state.withLock { $0.isStopping } }
+    var isStopped: Bool { state.withLock { $0.isStopped } }
+
+    // MARK: Taking
+
+    private func takeTasks() async {
+        var next = 0
+        while !isStopping {
+            let free = state.withLock { slots - $0.running.count }
+            guard free > 0 else {
+                await workSignal.wait(atMost: engine.settings.pollInterval)
+                continue
+            }
+            let wanted = min(free, Self.batch)
+            let (taken, isPatient) = await take(wanted, startingAt: next)
+            next += 1
+            if taken < wanted, isPatient { await waitForWork() }
+        }
+    }
+
+    /// Takes from the queues in turn. The second value is false where the database did not answer: the wait is done already.
+    private func take(_ wanted: Int, startingAt first: Int) async -> (taken: Int, isPatient: Bool) {
+        var taken = 0
+        for offset in queues.indices where taken < wanted {
+            let queue = queues[(first + offset) % queues.count]
+            do {
+                let count = wanted - taken
+                let tasks = try await engine.database.write { [self] sql in
+                    try engine.claim(count, queue: queue, worker: id, in: sql)
+                }
+                taken += tasks.count
+                for task in tasks { start(task) }
+            } catch {
+                logger.warning("tasks cannot be taken now", metadata: ["queue": "\(queue)", "error": "\(error)"])
+                try? await Task.sleep(for: engine.settings.pollInterval)
+                return (taken, false)
+            }
+        }
+        return (taken, true)
+    }
+
+    /// Until a notification, a free slot, the next due time, or the regular look.
+    private func waitForWork() async {
+        var limit = engine.settings.pollInterval
+        if engine.database.dialect == .sqlite {
+            // One process alone: every change is told, so only times need a look.
+            limit = .seconds(15)
+        }
+        do {
+            if let due = try await engine.database.read({ [engine] sql in try engine.nextDue(in: sql) }) {
+                limit = min(limit, max(.milliseconds(1), due - engine.surroundings.now()))
+            }
+        } catch {
+            logger.debug("the next due time cannot be read", metadata: ["error": "\(error)"])
+        }
+        await workSignal.wait(atMost: limit)
+    }
+
+    private func start(_ claimed: ClaimedTask) {
+        guard let handler = engine.handler(claimed.type, kind: claimed.kind) else {
+            // Made by a newer program: another worker may know it.
+            logger.error("no handler for a task", metadata: ["task": "\(claimed.taskId)", "type": "\(claimed.type.rawValue)"])
+            let failure = TaskFailure(code: "NO_HANDLER", message: "This worker does not know the task's type.", isRetryable: true)
+            return end(claimed, as: .failed(failure, outcome: .failed))
+        }
+        var logger = logger
+        logger[metadataKey: "task"] = "\(claimed.taskId)"
+        let running: RunningTask
+        do {
+            running = try RunningTask(claimed, engine: engine, logger: logger, now: engine.surroundings.now())
+        } catch {
+            let failure = TaskFailure(code: "INVALID_PARAMETERS", message: "Its stored parameters cannot be read.", isRetryable: false)
+            return end(claimed, as: .failed(failure, outcome: .failed))
+        }
+        state.withLock { $0.running[claimed.taskId] = running }
+        running.begin(
+            Task { [self] in
+                let end: AttemptEnd?
+                do {
+                    let results = try await handler.run(running)
+                    end = .completed(results: results.isEmpty ? "{}" : try DriveJSON.text(results))
+                } catch {
+                    end = Self.end(of: running, throwing: error)
+                }
+                finish(running, as: end)
+            })
+    }
+
+    /// How an attempt ended that threw; nil where it has no lease any more, so that there is nothing to write.
+    private static func end(of running: RunningTask, throwing error: any Error) -> AttemptEnd? {
+        switch running.interruption ?? (error as? TaskInterruption) {
+        case .paused: .paused
+        case .stopped: .released
+        case .cancelled, .fenced: nil
+        case .stalled:
+            .failed(TaskFailure(code: "TASK_STALLED", message: "It showed no progress for too long.", isRetryable: true), outcome: .stalled)
+        case nil: .failed(TaskFailure(error), outcome: .failed)
+        }
+    }
+
+    /// Ends an attempt once, whoever comes first: its handler, or the worker that waited for it in vain. Its slot is free.
+    func finish(_ running: RunningTask, as end: AttemptEnd?) {
+        guard running.end() else { return }
+        state.withLock { state in
+            if state.running[running.taskId] === running { state.running[running.taskId] = nil }
+            if let end {
+                state.ended.append(EndedAttempt(taskId: running.taskId, fencingToken: running.fencingToken, end: end))
+            }
+        }
+        if end != nil { endSignal.signal() }
+        workSignal.signal()
+    }
+
+    private func end(_ claimed: ClaimedTask, as end: AttemptEnd) {
+        state.withLock { $0.ended.append(EndedAttempt(taskId: claimed.taskId, fencingToken: claimed.fencingToken, end: end)) }
+        endSignal.signal()
+    }
+
+    // MARK: Ending
+
+    /// Writes ends as they come, many in one transaction. Where the database does not answer they wait, and are tried again.
+    private func writeEnds() async {
+        while true {
+            let batch = state.withLock { state -> [EndedAttempt] in
+                let batch = Array(state.ended.prefix(Self.batch * 2))
+                state.ended.removeFirst(batch.count)
+                state.endsUnderWay = batch.count
+                return batch
+            }
+            if batch.isEmpty {
+                if isStopped { return }
+                await endSignal.wait()
+                continue
+            }
+            do {
+                let lost = try await engine.database.write { [self] sql in try engine.finish(batch, worker: name, in: sql) }
+                for taskId in lost {
+                    logger.info("an attempt ended that had lost its lease; nothing of it was written", metadata: ["task": "\(taskId)"])
+                }
+            } catch {
+                logger.warning("ended tasks cannot be written now", metadata: ["tasks": "\(batch.count)", "error": "\(error)"])
+                if batch.count == 1, !Self.mayPass(error) {
+                    // Not the database's trouble but this row's: its lease runs out, and the attempt counts as lost.
+                    logger.error("an ended task cannot be written at all", metadata: ["task": "\(batch[0].taskId)", "error": "\(error)"])
+                } else if isStopped {
+                    return
+                } else if !Self.mayPass(error) {
+                    // One of them breaks the others' transaction: each alone then.
+                    await writeSingly(batch)
+                } else {
+                    state.withLock { $0.ended.insert(contentsOf: batch, at: 0) }
+                    try? await Task.sleep(for: .milliseconds(200))
+                }
+            }
+            state.withLock { $0.endsUnderWay = 0 }
+        }
+    }
+
+    private func writeSingly(_ batch: [EndedAttempt]) async {
+        for attempt in batch {
+            do {
+                _ = try await engine.database.write { [self] sql in try engine.finish([attempt], worker: name, in: sql) }
+            } catch {
+                logger.error("an ended task cannot be written", metadata: ["task": "\(attempt.taskId)", "error": "\(error)"])
+                if Self.mayPass(error) { state.withLock { $0.ended.append(attempt) } }
+            }
+        }
+    }
+
+    private static func mayPass(_ error: any Error) -> Bool { (error as? DatabaseError)?.isRetryable ?? false }
+
+    // MARK: Stopping
+
+    /// Lets running tasks run on for a while, then asks them to stop, then gives them back without them.
+    private func drain() async {
+        let settings = engine.settings
+        if await isIdle(within: settings.drainTime) { return }
+        for running in state.withLock({ Array($0.running.values) }) { running.interrupt(.stopped) }
+        if await isIdle(within: min(settings.interruptionPatience, .seconds(5))) { return }
+        for running in state.withLock({ Array($0.running.values) }) { finish(running, as: .released) }
+        _ = await isIdle(within: .seconds(5))
+    }
+
+    private func isIdle(within limit: Duration) async -> Bool {
+        let deadline = ContinuousClock.now + limit
+        while true {
+            let isIdle = state.withLock { $0.running.isEmpty && $0.ended.isEmpty && $0.endsUnderWay == 0 }
+            if isIdle { return true }
+            guard ContinuousClock.now < deadline else { return false }
+            // Not `Task.sleep`, which ends at once: this task is cancelled by now.
+            await withCheckedContinuation { continuation in
+                DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(10)) { continuation.resume() }
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+import DriveDatabase
+import DriveEvents
+import DriveModel
+import DriveTasks
+import Foundation
+
+/// What a bulk operation does to one file, as a part of the transaction of its slice. Every change is what `FileService`
+/// would do and is audited like it.
+struct BulkChange: Sendable {
+    let operation: BulkRequest.Operation
+    let isDryRun: Bool
+    let caller: Caller
+    let surroundings: Surroundings
+    let now: Timestamp
+    /// When the task began.
+    let start: Timestamp
+    /// The pool files move to, where they do.
+    let target: Pool?
+
+    /// Changes a file whose row is held, or says what would be done.
+    func apply(to row: SQLRow, at position: Int, in sql: any SQLSession) throws -> TaskItem {
+        let file = try FileRow.cloudFile(row)
+        do {
+            guard let change = try change(of: file, at: position, in: sql) else { return TaskItem(itemId: file.id, outcome: .skipped) }
+            if isDryRun { return TaskItem(itemId: file.id, outcome: .planned) }
+            try change()
+            return TaskItem(itemId: file.id, outcome: .succeeded)
+        } catch let error as DriveError {
+            return ItemFailure(error).item(file.id)
+        }
+    }
+
+    /// What there is to do; nil where it is so already. Throws the rule that refuses, before anything is changed.
+    private func change(of file: CloudFile, at position: Int, in sql: any SQLSession) throws -> (() throws -> Void)? {
+        switch operation {
+        case .delete:
+            return {
+                _ = try FileService.remove(file.id, account: caller.accountId, now: now, in: sql)
+                try audit("file.delete", file, in: sql)
+            }
+        case .move:
+            // Only what a dry run says: files are moved one by one, by `FileMover`.
+            guard let target, target.id != file.poolId else { return nil }
+            if let refusal = FileMover.refusal(of: file, in: target) { throw refusal }
+            return {}
+        case .rename(let template):
+            let name = try template.name(for: file, at: position)
+            guard name != file.name else { return nil }
+            return { try set("name = $2, name_folded = $4", [.text(name)], [.text(FileName.folded(name))], file, in: sql) }
+        case .setExpiry(let time): return try expiry(time, of: file, in: sql)
+        case .setExpiryAfter(let days): return try expiry(start + .seconds(days * 86_400), of: file, in: sql)
+        case .addToBundle(let bundle):
+            guard try FileRow.holdBundle(bundle, account: caller.accountId, now: now, in: sql) else { throw FileRow.noBundle }
+            guard file.bundleId != bundle else { return nil }
+            return { try set("bundle_id = $2", [.uuid(bundle)], [], file, in: sql) }
+        case .removeFromBundle:
+            guard file.bundleId != nil else { return nil }
+            return { try set("bundle_id = $2", [.null], [], file, in: sql) }
+        }
+    }
+
+    private func expiry(_ time: Timestamp?, of file: CloudFile, in sql: any SQLSession) throws -> (() throws -> Void)? {
+        guard file.expiredAt != time else { return nil }
+        try UploadService.checkExpiry(time, now: now)
+        return { try set("expired_at = $2", [.timestamp(time)], [], file, in: sql) }
+    }
+
+    private func set(
+        _ columns: String, _ value: [SQLValue], _ more: [SQLValue], _ file: CloudFile, in sql: any SQLSession
+    ) throws {
+        try sql.execute(
+            "UPDATE files SET \(columns), updated_at = $3 WHERE id = $1", [.text(file.id)] + value + [.timestamp(now)] + more)
+        try audit("file.update", file, in: sql)
+    }
+
+    private func audit(_ action: String, _ file: CloudFile, in sql: any SQLSession) throws {
+        try AuditTrail.append(action, on: "file", id: file.id, by: caller, surroundings: surroundings, in: sql)
+    }
+}

@@ -1,0 +1,143 @@
+import ArgumentParser
+import DriveClient
+import DriveModel
+
+/// Whether and how a new task is followed.
+struct WatchOptions: ParsableArguments {
+    @Flag(help: "Follow it to its end.")
+    var watch = false
+
+    @Option(help: "How often to look, such as 5s (DRIVE_EVERY; default 1s).")
+    var every: String?
+
+    func interval() throws -> Duration {
+        let seconds = try Settings().value(every, "DRIVE_EVERY", expecting: "a span such as 5s") { text in
+            Quantity.seconds(text).flatMap { $0 > 0 ? $0 : nil }
+        }
+        return .seconds(seconds ?? 1)
+    }
+
+    func validate() throws {
+        _ = try interval()
+    }
+}
+
+/// `drive tasks watch`.
+struct TasksWatchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "watch",
+        abstract: "Follow tasks until they have ended: one line per change.",
+        discussion: """
+            Without ids: all tasks that are open, and those that are made meanwhile. With --json each line is the whole task. \
+            A restart of the server is waited out.
+
+            Examples:
+              drive tasks watch
+              drive tasks watch 3kTz… && echo done
+              drive tasks watch --json | jq -r 'select(.status == "Failed") | .errorMessage'
+
+            Exit status 1 where one Failed, was Cancelled or Expired.
+            \(ExitStatus.help)
+            """)
+
+    @Argument(help: "The tasks' ids.")
+    var ids: [String] = []
+
+    @Option(help: "How often to look, such as 5s (DRIVE_EVERY; default 1s).")
+    var every: String?
+
+    @OptionGroup var options: ClientOptions
+
+    func validate() throws {
+        _ = try interval()
+    }
+
+    private func interval() throws -> Duration {
+        var watch = WatchOptions()
+        watch.every = every
+        return try watch.interval()
+    }
+
+    func run() async throws {
+        let command = self
+        try await options.run { context in
+            let interval = try command.interval()
+            guard command.ids.isEmpty else { return try await context.follow(command.ids, every: interval) }
+            var board = WatchBoard(console: context.console)
+            for try await task in context.client.watchOpenTasks(every: interval) { try board.show(task) }
+            try Task.checkCancellation()
+            if board.isEmpty { context.console.hint("No task is open.") }
+            try board.end()
+        }
+    }
+}
+
+extension ClientContext {
+    /// Follows tasks until all have ended.
+    /// - Throws: exit status 1 where one of them did not complete.
+    func follow(_ ids: [String], every interval: Duration) async throws {
+        let client = client
+        var board = WatchBoard(console: console)
+        let (news, teller) = AsyncThrowingStream.makeStream(of: TaskSummary.self)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                do {
+                    try await withThrowingTaskGroup(of: Void.self) { watches in
+                        for id in Set(ids) {
+                            watches.addTask { for try await task in client.watchTask(id, every: interval) { teller.yield(task) } }
+                        }
+                        try await watches.waitForAll()
+                    }
+                    teller.finish()
+                } catch {
+                    teller.finish(throwing: error)
+                }
+            }
+            for try await task in news { try board.show(task) }
+        }
+        try Task.checkCancellation()
+        try board.end()
+    }
+}
+
+/// Prints the news of watched tasks, and remembers how they ended.
+struct WatchBoard {
+    private let console: Console
+    private let now: @Sendable () -> Timestamp
+    /// The last line of each task that has not ended.
+    private var lines: [String: String] = [:]
+    private var failures = 0
+    private(set) var isEmpty = true
+
+    init(console: Console, now: @escaping @Sendable () -> Timestamp = Surroundings.system.now) {
+        self.console = console
+        self.now = now
+    }
+
+    mutating func show(_ task: TaskSummary) throws {
+        isEmpty = false
+        if task.status.isTerminal, task.status != .completed { failures += 1 }
+        if console.json { return try console.answer(json: task) }
+        let line = Self.line(task)
+        // Not every change shows in a line.
+        if lines.updateValue(line, forKey: task.taskId) != line {
+            console.answer("\(now().description.prefix(19).suffix(8))  \(line)")
+        }
+        if task.status.isTerminal { lines[task.taskId] = nil }
+    }
+
+    static func line(_ task: TaskSummary) -> String {
+        var words = [task.taskId, task.statusText, "\(Int(task.progress)) %", task.name.oneLine]
+        if let error = task.errorMessage, task.status.isTerminal || task.status == .pending {
+            words.append("\(task.errorCode ?? "?"): \(error)".oneLine)
+        } else if let message = task.statusMessage, !task.status.isTerminal {
+            words.append(message.oneLine)
+        }
+        return words.joined(separator: "  ")
+    }
+
+    /// - Throws: exit status 1 where a task did not complete.
+    func end() throws {
+        if failures > 0 { throw ExitStatus.failure.code }
+    }
+}

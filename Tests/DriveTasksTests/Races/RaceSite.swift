@@ -1,0 +1,135 @@
+import DriveDatabase
+import DriveEvents
+import DriveModel
+import DriveTasks
+import Foundation
+import Logging
+import Synchronization
+import Testing
+
+/// A database that tasks are raced over: a file, or a schema of the server that `scripts/with-postgres` started.
+enum RaceDatabase: String, CaseIterable, Sendable, CustomTestStringConvertible {
+    case sqlite, postgresql
+
+    var testDescription: String { rawValue }
+
+    private static var postgresURL: String? { ProcessInfo.processInfo.environment["DRIVE_TEST_POSTGRES_URL"] }
+    static var underTest: [RaceDatabase] { postgresURL == nil ? [.sqlite] : allCases }
+
+    /// Operations raced: each takes PostgreSQL several round trips, and the rules are the same.
+    var operations: Int { self == .sqlite ? 10_000 : 600 }
+
+    static let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+
+    func with(_ body: (any Database) async throws -> Void) async throws {
+        switch self {
+        case .sqlite:
+            let folder = FileManager.default.temporaryDirectory.appending(path: "drive-race-\(UUID().uuidString)")
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(at: folder) }
+            try await Self.run(try SQLiteDatabase(path: folder.path() + "/test.sqlite", logger: Self.logger), body)
+        case .postgresql:
+            let url = try #require(Self.postgresURL)
+            let schema = "race_" + UUID().uuidString.replacing("-", with: "").lowercased()
+            let administrator = try PostgresDatabase(connectionString: url, maximumConnections: 1, logger: Self.logger)
+            _ = try await administrator.write { try $0.execute("CREATE SCHEMA \(schema)") }
+            let separator = url.contains("?") ? "&" : "?"
+            let outcome: Result<Void, any Error>
+            do {
+                let address = "\(url)\(separator)options=-csearch_path%3D\(schema)"
+                try await Self.run(try PostgresDatabase(connectionString: address, maximumConnections: 6, logger: Self.logger), body)
+                outcome = .success(())
+            } catch {
+                outcome = .failure(error)
+            }
+            _ = try await administrator.write { try $0.execute("DROP SCHEMA \(schema) CASCADE") }
+            await administrator.close()
+            try outcome.get()
+        }
+    }
+
+    private static func run(_ database: any Database, _ body: (any Database) async throws -> Void) async throws {
+        do {
+            try await Schema.migrate(database)
+            let number = database.dialect == .sqlite ? "INTEGER PRIMARY KEY" : "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
+            _ = try await database.write { sql in
+                try sql.execute(
+                    """
+                    CREATE TABLE race_steps
+                        (number \(number), task_id TEXT NOT NULL, token BIGINT NOT NULL, progress DOUBLE PRECISION NOT NULL)
+                    """)
+            }
+            try await body(database)
+        } catch {
+            await database.close()
+            throw error
+        }
+        await database.close()
+    }
+}
+
+/// A handler that goes on by a step whenever it is told to, and keeps each in the database under its lease.
+final class SteppingHandler: TaskHandler {
+    static let kind = "race"
+    static let steps = 4
+
+    let type = TaskType.custom
+    let kind: String? = SteppingHandler.kind
+    let policy = TaskPolicy(
+        retry: RetryPolicy(maximumAttempts: 2, baseDelay: .milliseconds(2), maximumDelay: .milliseconds(10)), stallAfter: .seconds(120))
+
+    private struct State {
+        var attempts: [String: AsyncStream<Void>.Continuation] = [:]
+        /// Nobody tells the steps any more: every attempt runs through.
+        var runsFreely = false
+    }
+
+    private let state = Mutex(State())
+
+    /// Lets the newest attempt of a task make a step; nothing where none runs.
+    func step(_ taskId: String) { state.withLock { $0.attempts[taskId] }?.yield() }
+
+    func runFreely() {
+        let attempts = state.withLock { state in
+            state.runsFreely = true
+            return Array(state.attempts.values)
+        }
+        for attempt in attempts { for _ in 0...Self.steps { attempt.yield() } }
+    }
+
+    func plan(_ parameters: [String: JSONValue], by caller: Caller) async throws -> TaskPlan {
+        TaskPlan(name: Self.kind, parameters: parameters)
+    }
+
+    func run(_ task: any TaskContext) async throws -> [String: JSONValue] {
+        let (stream, continuation) = AsyncStream<Void>.makeStream()
+        let runsFreely = state.withLock { state in
+            state.attempts[task.taskId] = continuation
+            return state.runsFreely
+        }
+        if runsFreely { for _ in 0...Self.steps { continuation.yield() } }
+        var done = 0
+        if case .integer(let kept)? = task.checkpoint { done = Int(kept) }
+        var permits = stream.makeAsyncIterator()
+        while done < Self.steps {
+            // Nil where it was interrupted.
+            _ = await permits.next()
+            try task.checkInterruption()
+            done += 1
+            let (id, token) = (task.taskId, task.fencingToken)
+            task.report(Double(done) * 20 - 5)
+            _ = try await task.commit(checkpoint: .integer(Int64(done)), progress: Double(done) * 20, message: nil) { sql in
+                try sql.execute(
+                    "INSERT INTO race_steps (task_id, token, progress) SELECT task_id, $2, progress FROM tasks WHERE task_id = $1",
+                    [.text(id), .integer(token)])
+            }
+            // Some fail on their way, some for good; the next attempt goes on behind that step.
+            switch (task.taskId.utf8.reduce(0) { $0 &+ Int($1) } &+ done) % 11 {
+            case 0: throw TaskFailure(code: "PASSING", message: "This passes.", isRetryable: true)
+            case 1: throw TaskFailure(code: "FINAL", message: "This does not.", isRetryable: false)
+            default: break
+            }
+        }
+        return ["steps": .integer(Int64(done))]
+    }
+}
