@@ -85,6 +85,8 @@ public enum SQLDialect: Sendable {
     /// The same, passing over rows another transaction holds.
     public var forUpdateSkipLocked: String { self == .postgresql ? " FOR UPDATE SKIP LOCKED" : "" }
 
+    /// As `forUpdateSkipLocked`, but whoever only relies on the row's key (`forKeyShare`) does not stand in the way.
+    public var forNoKeyUpdateSkipLocked: String { self == .postgresql ? " FOR NO KEY UPDATE SKIP LOCKED" : "" }
     /// Keeps a row from being changed in what others rely on, while they read it so too.
     public var forKeyShare: String { self == .postgresql ? " FOR KEY SHARE" : "" }
 

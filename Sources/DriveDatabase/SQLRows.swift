@@ -62,8 +62,8 @@ extension SQLDialect {
     /// Identifiers (letters, digits, hyphens) for `isAny`.
     public func list(_ identifiers: some Sequence<String>) -> SQLValue { .text(identifiers.joined(separator: ",")) }
 
-    /// The next number of the order in which tasks came.
+    /// The next number of the order in which tasks came; SQLite's counter is then moved on by a statement of its own.
     public var nextOrder: String {
-        self == .postgresql ? "nextval('task_order')" : "(SELECT COALESCE(MAX(rowid), 0) + 1 FROM tasks)"
+        self == .postgresql ? "nextval('task_order')" : "(SELECT last + 1 FROM task_order)"
     }
 }

@@ -86,6 +86,9 @@ public final class TaskEngine: Sendable {
         handlers.withLock { $0[HandlerKey(type: type, kind: kind)] }
     }
 
+    /// The types of which this program has a handler.
+    var handledTypes: Set<String> { handlers.withLock { Set($0.keys.map(\.type.rawValue)) } }
+
     /// The limits, with those of the handlers' types.
     func limits() -> TurnPlanner.Limits {
         var limits = settings.limits

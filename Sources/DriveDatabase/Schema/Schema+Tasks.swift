@@ -32,6 +32,8 @@ extension Schema {
             "CREATE INDEX idx_tasks_batch ON tasks (batch_id) WHERE batch_id IS NOT NULL",
             "CREATE INDEX idx_tasks_dead ON tasks (account_id, dead_at) WHERE dead_at IS NOT NULL",
             "{sequence task_order}",
+            "{counter task_order}",
+            "{counter row task_order}",
             """
             CREATE TABLE task_queues (queue {text} PRIMARY KEY, virtual_time {bigint} NOT NULL, starts {bigint} NOT NULL)
             """,

@@ -21,6 +21,8 @@ public enum Schema {
     private static func folded(_ statement: String, _ dialect: SQLDialect) -> String {
         statement.replacing("{folded}", with: dialect == .sqlite ? "TEXT" : "VARCHAR COLLATE \"C\"")
             .replacing("{sequence task_order}", with: "CREATE SEQUENCE task_order")
+            .replacing("{counter task_order}", with: "CREATE TABLE task_order (last INTEGER NOT NULL)")
+            .replacing("{counter row task_order}", with: "INSERT INTO task_order (last) VALUES (0)")
     }
 
     /// The version this program works with.
@@ -51,9 +53,9 @@ public enum Schema {
                     "SELECT version FROM schema_migrations WHERE version = $1", [.int(migration.version)])
                 guard done == nil else { return }
                 for statement in migration.statements {
-                    // SQLite takes numbers from its rows.
-                    if statement.hasPrefix("{sequence "), sql.dialect == .sqlite { continue }
-                    try sql.execute(sql.dialect.columnTypes(in: folded(statement, sql.dialect)))
+                    // A sequence has a counter row for its counterpart.
+                    let isOthers = statement.hasPrefix(sql.dialect == .sqlite ? "{sequence " : "{counter ")
+                    if !isOthers { try sql.execute(sql.dialect.columnTypes(in: folded(statement, sql.dialect))) }
                 }
                 try sql.execute(
                     "INSERT INTO schema_migrations (version, name, applied_at) VALUES ($1, $2, $3)",

@@ -83,12 +83,12 @@ package struct StorageContext: Sendable {
         var settings = configuration.uploadSettings
         // Half of the descriptors are for connections, the database and downloads; a large upload has two.
         settings.maximumOpenSessions = max(16, min(4096, FileDescriptorLimit.raise() / 4))
-        let uploads = UploadService(
-            database: administration.database, pools: pools, io: io, settings: settings,
-            surroundings: administration.surroundings, logger: Logger(label: "Drive.Storage.Uploads"))
         let engine = TaskEngine(
             database: administration.database, settings: configuration.taskSettings, surroundings: administration.surroundings,
             logger: Logger(label: "Drive.Tasks"))
+        let uploads = UploadService(
+            database: administration.database, pools: pools, io: io, settings: settings,
+            surroundings: administration.surroundings, tasks: engine, logger: Logger(label: "Drive.Storage.Uploads"))
         engine.register(FileTasks.handlers(uploads: uploads))
         return StorageContext(io: io, pools: pools, uploads: uploads, tasks: TaskService(engine: engine, uploads: uploads))
     }

@@ -10,41 +10,63 @@ extension TaskEngine {
     /// and turns hold exactly; each is short.
     ///
     /// - Parameter account: tasks of this account alone; nil: of all.
-    func claim(_ count: Int, queue: String, worker: String, account: UUID? = nil, in sql: any SQLSession) throws -> [ClaimedTask] {
+    /// - Parameter types: tasks of these types alone; nil: of all this program knows.
+    func claim(
+        _ count: Int, queue: String, worker: String, account: UUID? = nil, types: Set<String>? = nil, in sql: any SQLSession
+    ) throws -> [ClaimedTask] {
         if sql.dialect == .postgresql { try sql.query("SELECT pg_advisory_xact_lock(7417653012392)") }
         let now = surroundings.now()
         try promoteDue(now: now, in: sql)
         let state = try sql.first("SELECT virtual_time, starts FROM task_queues WHERE queue = $1", [.text(queue)])
-        let accounts = try waitingAccounts(queue: queue, account: account, atMost: count + 16, in: sql)
-        guard !accounts.isEmpty else { return [] }
         let limits = limits()
         var planner = TurnPlanner(
-            accounts: accounts, virtualTime: try state?.int64("virtual_time") ?? 0, starts: try state?.int64("starts") ?? 0, limits: limits,
+            accounts: [], virtualTime: try state?.int64("virtual_time") ?? 0, starts: try state?.int64("starts") ?? 0, limits: limits,
             running: limits.isUnlimited ? TurnPlanner.Running() : try running(in: sql))
         var sources: [Int64: LaneSource] = [:]
-        let portion = max(4, (count + accounts.count - 1) / accounts.count + 1)
-        let chosen = try planner.choose(count) { lane in
-            try sources[lane.id, default: LaneSource(laneId: lane.id, portion: portion)].next(in: sql)
+        var chosen: [Choice] = []
+        var (seen, page) = (0, count + 16)
+        while chosen.count < count {
+            let accounts = try waitingAccounts(
+                queue: queue, account: account, types: types, from: seen, atMost: page, in: sql)
+            planner.add(accounts.items)
+            let portion = max(4, (count + planner.accounts.count - 1) / max(1, planner.accounts.count) + 1)
+            chosen += try planner.choose(count - chosen.count) { lane in
+                try sources[lane.id, default: LaneSource(laneId: lane.id, portion: portion)].next(in: sql)
+            }
+            guard accounts.isFull else { break }
+            // All of these may be held back by limits: others come behind them.
+            seen += page
+            page = min(page * 4, 4096)
         }
+        planner.levelHeldBack()
         let claimed = chosen.isEmpty ? [] : try take(chosen, worker: worker, now: now, in: sql)
         try keep(planner, queue: queue, in: sql)
+        // Last, as everybody takes these rows last.
+        var byLane: [Int64: Int64] = [:]
+        for task in claimed { byLane[task.laneId, default: 0] += 1 }
+        try addRunning(byLane, in: sql)
         return claimed
     }
 
     // MARK: Reading
 
     private func waitingAccounts(
-        queue: String, account: UUID?, atMost limit: Int, in sql: any SQLSession
-    ) throws -> [TurnPlanner.Account] {
+        queue: String, account: UUID?, types: Set<String>?, from offset: Int, atMost limit: Int, in sql: any SQLSession
+    ) throws -> (items: [TurnPlanner.Account], isFull: Bool) {
         let columns = "account_id, tag, lane_time FROM task_accounts WHERE queue = $1 AND is_waiting"
+        // Never waits for who adds to them: no cycle can arise, and their notification brings the next claim.
+        let lock = sql.dialect.forNoKeyUpdateSkipLocked
         var rows: [SQLRow]
+        var isFull = false
         if let account {
-            rows = try sql.query("SELECT \(columns) AND account_id = $2", [.text(queue), .uuid(account)])
+            rows = try sql.query("SELECT \(columns) AND account_id = $2\(lock)", [.text(queue), .uuid(account)])
         } else {
-            rows = try sql.query("SELECT \(columns) ORDER BY turn, tag LIMIT $2", [.text(queue), .int(limit)])
-            if rows.count == limit {
+            rows = try sql.query(
+                "SELECT \(columns) ORDER BY turn, tag LIMIT $2 OFFSET $3\(lock)", [.text(queue), .int(limit), .int(offset)])
+            isFull = rows.count == limit
+            if isFull, offset == 0 {
                 // Whom priority keeps behind all others is among the candidates too.
-                rows += try sql.query("SELECT \(columns) ORDER BY tag LIMIT $2", [.text(queue), .int(8)])
+                rows += try sql.query("SELECT \(columns) ORDER BY tag LIMIT $2\(lock)", [.text(queue), .int(8)])
             }
         }
         var accounts: [UUID: TurnPlanner.Account] = [:]
@@ -56,19 +78,22 @@ extension TaskEngine {
             accounts[id] = TurnPlanner.Account(
                 id: id, tag: try row.int64("tag"), laneTime: try row.int64("lane_time"), lanes: [])
         }
-        guard !order.isEmpty else { return [] }
+        guard !order.isEmpty else { return ([], isFull) }
         let lanes = try sql.query(
             """
             SELECT lane_id, account_id, type, pool_key, priority, tag FROM task_lanes
-            WHERE queue = $1 AND account_id \(sql.dialect.isAnyUUID("$2")) AND is_waiting
+            WHERE queue = $1 AND account_id \(sql.dialect.isAnyUUID("$2")) AND is_waiting\(lock)
             """, [.text(queue), sql.dialect.list(order.map { $0.uuidString.lowercased() })])
+        // A type that a newer server made waits for one that knows it.
         for row in lanes {
+            let type = try row.text("type")
+            guard TaskType(rawValue: type) != nil, types?.contains(type) ?? true else { continue }
             accounts[try row.uuid("account_id")]?.lanes.append(
                 TurnPlanner.Lane(
-                    id: try row.int64("lane_id"), type: try row.text("type"), pool: try row.text("pool_key"),
+                    id: try row.int64("lane_id"), type: type, pool: try row.text("pool_key"),
                     priority: try row.int("priority"), tag: try row.int64("tag")))
         }
-        return order.compactMap { accounts[$0] }
+        return (order.compactMap { accounts[$0] }, isFull)
     }
 
     private func running(in sql: any SQLSession) throws -> TurnPlanner.Running {
@@ -95,9 +120,10 @@ extension TaskEngine {
     private struct LaneSource {
         let laneId: Int64
         let portion: Int
-        var buffer: ArraySlice<String> = []
-        var taken = 0
-        var isEmpty = false
+        private var buffer: ArraySlice<String> = []
+        /// The place of the last one that was read.
+        private var last: (rank: Int64, taskId: String) = (.min, "")
+        private var isEmpty = false
 
         init(laneId: Int64, portion: Int) {
             self.laneId = laneId
@@ -108,15 +134,14 @@ extension TaskEngine {
             if buffer.isEmpty, !isEmpty {
                 let rows = try sql.query(
                     """
-                    SELECT task_id FROM tasks WHERE lane_id = $1 AND status = 'Pending' AND rank IS NOT NULL
-                    ORDER BY rank LIMIT $2 OFFSET $3\(sql.dialect.forUpdateSkipLocked)
-                    """, [.integer(laneId), .int(portion), .int(taken)])
+                    SELECT task_id, rank FROM tasks WHERE lane_id = $1 AND status = 'Pending' AND rank IS NOT NULL
+                    AND (rank > $3 OR (rank = $3 AND task_id > $4)) ORDER BY rank, task_id LIMIT $2\(sql.dialect.forUpdateSkipLocked)
+                    """, [.integer(laneId), .int(portion), .integer(last.rank), .text(last.taskId)])
                 buffer = try ArraySlice(rows.map { try $0.text("task_id") })
+                if let row = rows.last { last = (try row.int64("rank"), try row.text("task_id")) }
                 isEmpty = rows.count < portion
             }
-            guard let id = buffer.popFirst() else { return nil }
-            taken += 1
-            return Choice(taskId: id, laneId: laneId)
+            return buffer.popFirst().map { Choice(taskId: $0, laneId: laneId) }
         }
     }
 
@@ -127,11 +152,8 @@ extension TaskEngine {
             """
             UPDATE tasks SET status = 'InProgress', lease_owner = $2, fencing_token = fencing_token + 1, attempt = attempt + 1,
                 started_at = COALESCE(started_at, $3), attempt_started_at = $3, last_activity = $3, updated_at = $3
-            WHERE task_id \(sql.dialect.isAny("$1")) AND status = 'Pending' RETURNING \(ClaimedTask.columns), tasks.lane_id
+            WHERE task_id \(sql.dialect.isAny("$1")) AND status = 'Pending' RETURNING \(ClaimedTask.columns)
             """, [sql.dialect.list(chosen.map(\.taskId)), .text(worker), .timestamp(now)])
-        var byLane: [Int64: Int64] = [:]
-        for row in rows { byLane[try row.int64("lane_id"), default: 0] += 1 }
-        try addRunning(byLane, in: sql)
         let position = Dictionary(chosen.enumerated().map { ($1.taskId, $0) }, uniquingKeysWith: { first, _ in first })
         return try rows.map { try ClaimedTask($0) }.sorted { position[$0.taskId] ?? 0 < position[$1.taskId] ?? 0 }
     }
@@ -158,7 +180,7 @@ extension TaskEngine {
     private func keep(_ planner: TurnPlanner, queue: String, in sql: any SQLSession) throws {
         var lanes = SQLRows()
         var accounts = SQLRows()
-        let idle = try planner.emptied.sorted().filter { try endWaiting(lane: $0, in: sql) }
+        for lane in planner.emptied.sorted() { try endWaiting(lane: lane, in: sql) }
         for (lane, tag) in planner.laneTags.sorted(by: { $0.key < $1.key }) {
             lanes.append { row in
                 row.add("lane_id", lane)
@@ -193,20 +215,19 @@ extension TaskEngine {
                 ON CONFLICT (queue) DO UPDATE SET virtual_time = excluded.virtual_time, starts = excluded.starts
                 """, [.text(queue), .integer(planner.virtualTime), .integer(planner.starts)])
         }
-        guard !idle.isEmpty else { return }
         for account in planner.accounts where account.lanes.isEmpty { try endWaiting(account: account.id, queue: queue, in: sql) }
     }
 
     /// Marks a lane as empty where it is. Whoever is adding to it holds it, and then it stays as it is until the next claim.
-    private func endWaiting(lane: Int64, in sql: any SQLSession) throws -> Bool {
-        guard try sql.first("SELECT lane_id FROM task_lanes WHERE lane_id = $1\(sql.dialect.forUpdateSkipLocked)", [.integer(lane)]) != nil
-        else { return false }
+    private func endWaiting(lane: Int64, in sql: any SQLSession) throws {
+        let held = try sql.first("SELECT lane_id FROM task_lanes WHERE lane_id = $1\(sql.dialect.forUpdateSkipLocked)", [.integer(lane)])
+        guard held != nil else { return }
         // A statement of its own, so that it sees what was committed before the lock was had.
-        return try sql.execute(
+        try sql.execute(
             """
             UPDATE task_lanes SET is_waiting = $2 WHERE lane_id = $1 AND NOT EXISTS
             (SELECT 1 FROM tasks WHERE lane_id = $1 AND status = 'Pending' AND rank IS NOT NULL)
-            """, [.integer(lane), .bool(false)]) == 1
+            """, [.integer(lane), .bool(false)])
     }
 
     private func endWaiting(account: UUID, queue: String, in sql: any SQLSession) throws {
@@ -228,8 +249,9 @@ extension TaskEngine {
             """
             SELECT * FROM tasks WHERE status = 'Pending' AND rank IS NULL AND run_at IS NOT NULL AND run_at <= $1 AND waits_for = 0
             ORDER BY run_at LIMIT $2\(sql.dialect.forUpdateSkipLocked)
-            """, [.timestamp(now), .int(Self.dueBatch)])
-        for row in due { try makeReady(try TaskRow(row), in: sql) }
+            """, [.timestamp(now), .int(Self.dueBatch)]
+        ).filter { TaskType(rawValue: try $0.text("type")) != nil }
+        try makeReady(try due.map { try TaskRow($0) }, in: sql)
     }
 
     /// When the next task falls due; nil where none waits for its time.

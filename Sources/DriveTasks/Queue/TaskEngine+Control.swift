@@ -40,7 +40,7 @@ extension TaskEngine {
             [.text(task.taskId), .text(next.status.rawValue), .timestamp(now)])
         outcome.add(TaskEvents.changed("resumed", .init(task.summary), status: next.status, reason: nil, now: now))
         if next.status == .pending, task.summary.waitsFor == 0, task.summary.runAt.map({ $0 <= now }) ?? true {
-            try makeReady(task, in: sql)
+            outcome.ready.append(task)
         } else if next.status == .pending {
             sql.notify(Self.workChannel, task.queue ?? TaskQueues.drive)
         } else {
@@ -51,8 +51,15 @@ extension TaskEngine {
     /// From the beginning, with all attempts again, but from the last checkpoint.
     private func retry(_ task: TaskRow, now: Timestamp, outcome: inout Outcome, in sql: any SQLSession) throws {
         let next = try TaskLifeCycle.change(task.state, on: .retry, task: task.taskId)
-        let dependencies = try sql.first(
-            "SELECT COUNT(*) AS open FROM task_dependencies WHERE task_id = $1", [.text(task.taskId)])?.int("open") ?? 0
+        // What completed meanwhile, or is gone, is not waited for.
+        try sql.execute(
+            """
+            DELETE FROM task_dependencies WHERE task_id = $1 AND NOT EXISTS
+            (SELECT 1 FROM tasks t WHERE t.task_id = task_dependencies.depends_on AND t.status <> 'Completed')
+            """, [.text(task.taskId)])
+        let dependencies =
+            try sql.first(
+                "SELECT COUNT(*) AS open FROM task_dependencies WHERE task_id = $1", [.text(task.taskId)])?.int("open") ?? 0
         if dependencies > 0 {
             // Those that ended otherwise than completed are to be tried again first.
             let lost = try sql.first(
@@ -85,7 +92,7 @@ extension TaskEngine {
             """, [.text(task.taskId), .text(next.status.rawValue), .timestamp(now), .int(dependencies)])
         if let batch = task.summary.batchId { try TaskBatches.reopen(batch, status: task.summary.status, in: sql) }
         outcome.add(TaskEvents.changed("retrying", .init(task.summary), status: next.status, reason: nil, now: now))
-        if dependencies == 0 { try makeReady(task, in: sql) }
+        if dependencies == 0 { outcome.ready.append(task) }
     }
 
     /// Moves a task to another priority; a waiting one changes its lane and keeps its age.
@@ -99,11 +106,12 @@ extension TaskEngine {
         }
         try sql.execute(
             "UPDATE tasks SET priority = $2, updated_at = $3 WHERE task_id = $1", [.text(taskId), .int(priority), .timestamp(now)])
-        let isReady = try sql.first(
-            "SELECT 1 AS ready FROM tasks WHERE task_id = $1 AND status = 'Pending' AND rank IS NOT NULL", [.text(taskId)]) != nil
+        let isReady =
+            try sql.first(
+                "SELECT 1 AS ready FROM tasks WHERE task_id = $1 AND status = 'Pending' AND rank IS NOT NULL", [.text(taskId)]) != nil
         if isReady {
             task.summary.priority = priority
-            try makeReady(task, in: sql)
+            try makeReady([task], in: sql)
         }
         return try TaskRow.expect(taskId, in: scope, sql: sql)
     }

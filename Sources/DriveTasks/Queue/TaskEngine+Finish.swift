@@ -20,6 +20,8 @@ struct EndedAttempt: Sendable {
     var taskId: String
     var fencingToken: Int64
     var end: AttemptEnd
+    /// Its own end could not be stored; this one says so.
+    var isUnwritable = false
 }
 
 extension TaskEngine {
@@ -27,7 +29,14 @@ extension TaskEngine {
     /// was written.
     func finish(_ ended: [EndedAttempt], worker: String, in sql: any SQLSession) throws -> Set<String> {
         let now = surroundings.now()
+        let ended = ended.sorted { $0.taskId < $1.taskId }
         var outcome = Outcome()
+        if sql.dialect == .postgresql {
+            // All rows first, in one order everywhere.
+            try sql.query(
+                "SELECT 1 AS held FROM tasks WHERE task_id \(sql.dialect.isAny("$1")) ORDER BY task_id FOR UPDATE",
+                [sql.dialect.list(ended.map(\.taskId))])
+        }
         try complete(ended, now: now, outcome: &outcome, in: sql)
         for attempt in ended {
             if case .completed = attempt.end { continue }
@@ -41,6 +50,8 @@ extension TaskEngine {
     /// batches, events, counters.
     struct Outcome {
         var written: Set<String> = []
+        /// Those that wait for a worker from now on.
+        var ready: [TaskRow] = []
         var events: [OutboxEvent] = []
         var stoppedRunning: [Int64: Int64] = [:]
         /// Tasks that others wait for.
@@ -135,7 +146,7 @@ extension TaskEngine {
         if state.status == .paused {
             outcome.add(TaskEvents.changed("paused", .init(task.summary), status: .paused, reason: nil, now: now))
         } else {
-            try makeReady(task, in: sql)
+            outcome.ready.append(task)
         }
     }
 
@@ -183,7 +194,7 @@ extension TaskEngine {
             outcome.add(TaskEvents.changed("paused", .init(task.summary), status: .paused, reason: failure.message, now: now))
         } else {
             outcome.add(TaskEvents.retrying(.init(task.summary), attempt: attempt, message: failure.message, runAt: runAt))
-            if isAtOnce { try makeReady(task, in: sql) } else { sql.notify(Self.workChannel, task.queue ?? TaskQueues.drive) }
+            if isAtOnce { outcome.ready.append(task) } else { sql.notify(Self.workChannel, task.queue ?? TaskQueues.drive) }
         }
     }
 
@@ -215,6 +226,7 @@ extension TaskEngine {
         while let (taskId, status) = outcome.ended.popLast() {
             try settleDependents(of: taskId, endedAs: status, now: now, outcome: &outcome, in: sql)
         }
+        try makeReady(outcome.ready, in: sql)
         for (batch, change) in outcome.batches.sorted(by: { $0.key < $1.key }) {
             if let event = try TaskBatches.apply(change, to: batch, now: now, in: sql) { outcome.add(event) }
         }
@@ -225,6 +237,15 @@ extension TaskEngine {
         if !outcome.stoppedRunning.isEmpty { sql.notify(Self.workChannel, TaskQueues.drive) }
     }
 
+    /// A task that its client drives ended, in the caller's transaction: others may have waited for it, or count it.
+    public func clientTaskEnded(_ taskId: String, as status: TaskStatus, in sql: any SQLSession) throws {
+        let row = try sql.first("SELECT has_dependents, batch_id FROM tasks WHERE task_id = $1", [.text(taskId)])
+        guard let row, try row.bool("has_dependents") else { return }
+        var outcome = Outcome()
+        outcome.ended.append((taskId, status))
+        try settle(outcome, now: surroundings.now(), in: sql)
+    }
+
     /// Those that waited for a task: one less to wait for, or cancelled with that reason.
     private func settleDependents(
         of taskId: String, endedAs status: TaskStatus, now: Timestamp, outcome: inout Outcome, in sql: any SQLSession
@@ -232,16 +253,15 @@ extension TaskEngine {
         let dependents = try sql.query(
             "SELECT task_id FROM task_dependencies WHERE depends_on = $1 ORDER BY task_id", [.text(taskId)]
         ).map { try $0.text("task_id") }
+        if status == .completed { try sql.execute("DELETE FROM task_dependencies WHERE depends_on = $1", [.text(taskId)]) }
         for dependent in dependents {
             guard let task = try TaskRow.find(dependent, in: .everybody, locking: true, sql: sql), !task.summary.status.isTerminal else {
                 continue
             }
             if status == .completed {
-                try sql.execute(
-                    "DELETE FROM task_dependencies WHERE task_id = $1 AND depends_on = $2", [.text(dependent), .text(taskId)])
                 try sql.execute("UPDATE tasks SET waits_for = waits_for - 1 WHERE task_id = $1", [.text(dependent)])
                 let isDue = task.summary.runAt.map { $0 <= now } ?? true
-                if task.summary.waitsFor == 1, isDue, task.summary.status == .pending { try makeReady(task, in: sql) }
+                if task.summary.waitsFor == 1, isDue, task.summary.status == .pending { outcome.ready.append(task) }
                 if task.summary.waitsFor == 1, !isDue { sql.notify(Self.workChannel, task.queue ?? TaskQueues.drive) }
             } else {
                 let reason = "Task \(taskId), for which it waited, ended as \(status.rawValue)."

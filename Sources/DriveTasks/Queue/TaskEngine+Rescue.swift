@@ -15,6 +15,11 @@ extension TaskEngine {
             """, [.text(worker), .text(name), .bool(isLease), .timestamp(surroundings.now())])
     }
 
+    /// Whether the worker is on record; held until the transaction ends, so that nobody takes it for lost meanwhile.
+    func isEnlisted(_ worker: String, in sql: any SQLSession) throws -> Bool {
+        try sql.first("SELECT 1 AS known FROM task_workers WHERE worker_id = $1\(sql.dialect.forKeyShare)", [.text(worker)]) != nil
+    }
+
     /// A sign of life; false where the worker was taken for lost meanwhile.
     func beat(_ worker: String, in sql: any SQLSession) throws -> Bool {
         try sql.execute("UPDATE task_workers SET heartbeat = heartbeat + 1 WHERE worker_id = $1", [.text(worker)]) == 1
@@ -47,7 +52,7 @@ extension TaskEngine {
                     guard let row, try row.int64("heartbeat") == heartbeat else { return nil }
                 }
                 let rows = try sql.query(
-                    "SELECT * FROM tasks WHERE lease_owner = $1 AND status = 'InProgress' LIMIT $2\(sql.dialect.forUpdate)",
+                    "SELECT * FROM tasks WHERE lease_owner = $1 AND status = 'InProgress' ORDER BY task_id LIMIT $2\(sql.dialect.forUpdate)",
                     [.text(worker), .int(Self.rescueBatch)])
                 let now = surroundings.now()
                 var outcome = Outcome()

@@ -1,4 +1,5 @@
 import DriveDatabase
+import DriveEvents
 import DriveModel
 import Foundation
 import Logging
@@ -38,7 +39,10 @@ extension TaskEngine {
         var next: Timestamp?
         for schedule in rows {
             var due = schedule.nextRunAt
-            let cron = try CronExpression(schedule.cron)
+            guard let cron = try? CronExpression(schedule.cron) else {
+                logger.error("a timetable cannot be read", metadata: ["schedule": "\(schedule.scheduleId)", "cron": "\(schedule.cron)"])
+                continue
+            }
             if let regular = cron.next(after: now), due > regular {
                 // The clock went back: its time is not later than it would be from now on.
                 try await database.write { sql in
@@ -48,7 +52,14 @@ extension TaskEngine {
                 }
                 due = regular
             } else if due <= now {
-                try await run(schedule, cron: cron, now: now)
+                do {
+                    try await run(schedule, cron: cron, now: now)
+                } catch {
+                    // It is due still, and is looked at again; the others are not kept waiting.
+                    logger.error("a timetable's task cannot be made", metadata: ["schedule": "\(schedule.scheduleId)", "error": "\(error)"])
+                    next = now + settings.pollInterval
+                    continue
+                }
                 due = cron.next(after: now) ?? now + Self.unreachable
             }
             next = min(next ?? due, due)
@@ -57,7 +68,7 @@ extension TaskEngine {
     }
 
     private func run(_ schedule: TaskSchedule, cron: CronExpression, now: Timestamp) async throws {
-        let task = try newTask(of: schedule)
+        let task = try await newTask(of: schedule)
         let following = cron.next(after: now) ?? now + Self.unreachable
         try await database.write { [self] sql in
             // Whoever changes the time makes the task.
@@ -72,13 +83,16 @@ extension TaskEngine {
         }
     }
 
-    private func newTask(of schedule: TaskSchedule) throws -> NewTask {
+    private func newTask(of schedule: TaskSchedule) async throws -> NewTask {
         let request = schedule.task
         let handler = handler(request.type, kind: request.kind)
+        // Anew each time: the pool's limit and the size are those of now. What it once passed is not refused any more.
+        let plan = try? await handler?.plan(request.parameters ?? [:], by: Caller(accountId: schedule.accountId, role: .admin))
         return try NewTask(
             type: request.type, kind: request.kind, queue: handler?.queue ?? TaskQueues.custom(request.kind ?? request.type.rawValue),
             name: request.name ?? request.kind ?? request.type.rawValue, description: request.description, accountId: schedule.accountId,
-            priority: request.priority ?? 0, parameters: request.parameters ?? [:], uniqueKey: "schedule:" + schedule.scheduleId,
+            priority: request.priority ?? 0, parameters: plan?.parameters ?? request.parameters ?? [:], poolId: plan?.poolId,
+            size: plan?.size, uniqueKey: "schedule:" + schedule.scheduleId,
             maximumAttempts: request.maxAttempts ?? handler?.policy.retry.maximumAttempts ?? RetryPolicy().maximumAttempts)
     }
 

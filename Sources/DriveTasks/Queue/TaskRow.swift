@@ -73,7 +73,7 @@ struct TaskRow: Sendable {
     }
 
     static func notFound(_ taskId: String) -> DriveError {
-        DriveError(.taskNotFound, "There is no task with this id.", details: ["taskId": .string(taskId)])
+        DriveError(.taskNotFound, "There is no task with this id.", details: ["rule": "taskId"])
     }
 }
 
@@ -98,12 +98,13 @@ struct ClaimedTask: Sendable {
     var progress: Double
     var attempt: Int
     var fencingToken: Int64
+    var laneId: Int64
     var sentProgress: Double
     var sentAt: Timestamp?
 
     static let columns = """
         tasks.task_id, tasks.account_id, tasks.type, tasks.kind, tasks.name, tasks.parameters, tasks.checkpoint, tasks.progress, \
-        tasks.attempt, tasks.fencing_token, tasks.sent_progress, tasks.sent_at
+        tasks.attempt, tasks.fencing_token, tasks.lane_id, tasks.sent_progress, tasks.sent_at
         """
 
     init(_ row: SQLRow) throws {
@@ -120,6 +121,7 @@ struct ClaimedTask: Sendable {
         progress = try row.double("progress")
         attempt = try row.int("attempt")
         fencingToken = try row.int64("fencing_token")
+        laneId = try row.int64("lane_id")
         sentProgress = try row.double("sent_progress")
         sentAt = try row.optionalTimestamp("sent_at")
     }

@@ -108,6 +108,32 @@ public struct TurnPlanner: Sendable {
         self.running = running
     }
 
+    /// Adds accounts that come after those it has.
+    public mutating func add(_ more: [Account]) {
+        let known = Set(accounts.map(\.id))
+        accounts += more.filter { !known.contains($0.id) }
+    }
+
+    /// Accounts that a limit holds back come level with those of their urgency that were served: nobody saves up turns that it
+    /// could not have used, and who begins to wait does not begin among them.
+    public mutating func levelHeldBack() {
+        var levels: [Int: Int64] = [:]
+        for account in accounts where servedAccounts.contains(account.id) {
+            guard let urgency = account.lanes.map(\.priority).max() else { continue }
+            levels[urgency] = min(levels[urgency] ?? .max, account.tag)
+        }
+        for (index, account) in accounts.enumerated() where !servedAccounts.contains(account.id) && !isEligible(account) {
+            guard let urgency = account.lanes.map(\.priority).max(), let level = levels[urgency], account.tag < level else { continue }
+            accounts[index].tag = level
+            servedAccounts.insert(account.id)
+        }
+    }
+
+    private func isEligible(_ account: Account) -> Bool {
+        if let limit = limits.perAccount, running.accounts[account.id] ?? 0 >= limit { return false }
+        return account.lanes.contains(where: isOpen)
+    }
+
     /// Chooses up to `count` tasks. `next` gives a lane's next task; nil where it has no more.
     public mutating func choose<Item>(_ count: Int, next: (Lane) throws -> Item?) rethrows -> [Item] {
         var chosen: [Item] = []
@@ -135,9 +161,11 @@ public struct TurnPlanner: Sendable {
             let turn = isForLeastServed ? account.tag : account.tag - Int64(urgent) * Self.priorityStep
             let key = (turn, account.tag)
             if let best, best.key <= key { continue }
+            // Also every tenth start of the account itself, as the queue's tenth ones may all go to others.
+            let isForLeastLane = isForLeastServed || account.tag % Self.fairShare == Self.fairShare - 1
             let lane = open.min { left, right in
                 let (left, right) = (account.lanes[left], account.lanes[right])
-                return isForLeastServed ? (left.tag, left.turn) < (right.tag, right.turn) : (left.turn, left.tag) < (right.turn, right.tag)
+                return isForLeastLane ? (left.tag, left.turn) < (right.tag, right.turn) : (left.turn, left.tag) < (right.turn, right.tag)
             }
             if let lane { best = (key, index, lane) }
         }

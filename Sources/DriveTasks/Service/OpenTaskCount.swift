@@ -23,7 +23,7 @@ final class OpenTaskCount: Sendable {
             return entry.count + entry.addedSince
         }
         var count = current ?? 0
-        if current == nil {
+        if current.map({ $0 + added > most }) ?? true {
             count = try await database.read { sql in
                 try sql.first(
                     """

@@ -94,7 +94,8 @@ extension TaskService {
         var removed = 0
         while true {
             let count = try await database.write { sql in
-                var condition = "completed_at IS NOT NULL AND completed_at <= $1 AND status IN ('Completed', 'Failed', 'Cancelled', 'Expired')"
+                var condition =
+                    "completed_at IS NOT NULL AND completed_at <= $1 AND status IN ('Completed', 'Failed', 'Cancelled', 'Expired')"
                 var arguments: [SQLValue] = [.timestamp(cutoff)]
                 if case .account(let account) = scope {
                     condition += " AND account_id = $2"
@@ -123,7 +124,15 @@ extension TaskService {
         if let taskIds {
             guard taskIds.count <= 1000 else { throw TaskRequestRules.refusal("taskIds", "taskIds has at most 1000 ids.") }
             return try await database.write { sql in
-                for id in taskIds { _ = try engine.control(id, .retry, in: scope, sql: sql) }
+                for id in taskIds.sorted() {
+                    let task = try TaskRow.expect(id, in: scope, locking: true, sql: sql).summary
+                    guard task.deadAt != nil else {
+                        throw DriveError(
+                            .taskState, "The task is \(task.status.rawValue) and no dead letter.",
+                            details: ["taskId": .string(id), "status": .string(task.status.rawValue), "wanted": "Pending"])
+                    }
+                    _ = try engine.control(id, .retry, in: scope, sql: sql)
+                }
                 try Self.auditRedrive(taskIds, by: caller, engine: engine, in: sql)
                 return taskIds
             }

@@ -82,6 +82,7 @@ extension TaskService {
         let settings = engine.settings
         return try await database.write { sql in
             guard let claimed = try engine.claim(1, queue: queue, worker: leaseId, account: owner, in: sql).first else { return nil }
+            // In the same transaction: no lease is without its worker.
             try engine.enlist(leaseId, name: worker.isEmpty ? "worker" : worker, isLease: true, in: sql)
             let task = try TaskRow.expect(claimed.taskId, in: scope, sql: sql)
             return TaskLease(
@@ -126,7 +127,7 @@ extension TaskService {
             try sql.execute(
                 """
                 UPDATE tasks SET progress = $2, status_message = COALESCE($3, status_message), checkpoint = COALESCE($4, checkpoint),
-                    checkpoint_attempt = CASE WHEN $4 IS NULL THEN checkpoint_attempt ELSE attempt END, sent_progress = $5, sent_at = $6,
+                    checkpoint_attempt = CASE WHEN $4 IS NULL OR checkpoint = $4 THEN checkpoint_attempt ELSE attempt END, sent_progress = $5, sent_at = $6,
                     last_activity = $7, updated_at = $7 WHERE task_id = $1
                 """,
                 [
@@ -175,11 +176,12 @@ extension TaskService {
 
     /// The task of a lease, locked. Throws `LEASE_LOST`.
     private static func held(_ leaseId: String, in scope: TaskScope, sql: any SQLSession) throws -> TaskRow {
+        // The worker's row before the task's, as the rescue takes them.
+        let worker = try sql.first(
+            "SELECT 1 AS known FROM task_workers WHERE worker_id = $1 AND is_lease\(sql.dialect.forUpdate)", [.text(leaseId)])
+        guard worker != nil else { throw lost }
         let found = try sql.first(
-            """
-            SELECT * FROM tasks WHERE lease_owner = $1 AND status = 'InProgress'
-            AND EXISTS (SELECT 1 FROM task_workers w WHERE w.worker_id = $1 AND w.is_lease)\(sql.dialect.forUpdate)
-            """, [.text(leaseId)]
+            "SELECT * FROM tasks WHERE lease_owner = $1 AND status = 'InProgress'\(sql.dialect.forUpdate)", [.text(leaseId)]
         ).map(TaskRow.init)
         guard let found else { throw lost }
         if case .account(let account) = scope, found.summary.accountId != account { throw lost }

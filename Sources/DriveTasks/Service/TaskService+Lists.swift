@@ -157,7 +157,7 @@ extension TaskService {
     /// Throws `NOT_FOUND`.
     public func batch(_ batchId: String, in scope: TaskScope) async throws -> TaskBatch {
         guard let batch = try await database.read({ sql in try TaskBatches.find(batchId, in: scope, sql: sql) }) else {
-            throw DriveError(.notFound, "There is no batch with this id.", details: ["batchId": .string(batchId)])
+            throw DriveError(.notFound, "There is no batch with this id.", details: ["rule": "batchId"])
         }
         return batch
     }

@@ -15,7 +15,8 @@ extension TaskService {
         let fingerprint = try DriveJSON.text(request)
         if let idempotencyKey,
             let taskId = try await Idempotency.answer(
-                idempotencyKey, operation: "task", fingerprint: fingerprint, account: caller.accountId, as: [String].self, database: database
+                idempotencyKey, operation: "task", fingerprint: fingerprint, account: caller.accountId, as: [String].self,
+                database: database
             )?.first
         {
             return (try await task(taskId, in: .account(caller.accountId)), false)
@@ -118,39 +119,33 @@ extension TaskService {
         try await openTasks.expectRoom(
             for: news.count, account: caller.accountId, most: engine.settings.maximumOpenPerAccount, database: database)
         let (engine, all) = (engine, news)
-        return try await database.write { sql in
-            let now = engine.surroundings.now()
-            try TaskBatches.insert(batchId, name: name, total: all.count, account: caller.accountId, now: now, in: sql)
-            var ids: [String] = []
-            for (index, task) in all.enumerated() {
-                var task = task
-                task.dependsOn = try task.dependsOn.map { try Self.resolve($0, among: ids, index: index) }
-                ids.append(try engine.enqueue(task, in: sql).taskId)
+        do {
+            return try await database.write { sql in
+                let now = engine.surroundings.now()
+                try TaskBatches.insert(batchId, name: name, total: all.count, account: caller.accountId, now: now, in: sql)
+                _ = try engine.enqueue(all, in: sql)
+                if let idempotencyKey {
+                    try Idempotency.remember(
+                        idempotencyKey, operation: "batch", fingerprint: fingerprint, account: caller.accountId, taskId: batchId,
+                        response: [batchId], now: now, in: sql)
+                }
+                try AuditTrail.append(
+                    "batch.create", on: "batch", id: batchId, by: caller, details: ["tasks": .integer(Int64(all.count))],
+                    surroundings: engine.surroundings, in: sql)
+                guard let batch = try TaskBatches.find(batchId, in: .account(caller.accountId), sql: sql) else {
+                    throw DatabaseError(.unexpectedResult, "the batch is not there")
+                }
+                return batch
             }
-            if let idempotencyKey {
-                try Idempotency.remember(
-                    idempotencyKey, operation: "batch", fingerprint: fingerprint, account: caller.accountId, taskId: batchId,
-                    response: [batchId], now: now, in: sql)
-            }
-            try AuditTrail.append(
-                "batch.create", on: "batch", id: batchId, by: caller, details: ["tasks": .integer(Int64(all.count))],
-                surroundings: engine.surroundings, in: sql)
-            guard let batch = try TaskBatches.find(batchId, in: .account(caller.accountId), sql: sql) else {
-                throw DatabaseError(.unexpectedResult, "the batch is not there")
-            }
-            return batch
+        } catch let error as DatabaseError {
+            // The same key at the same time: the other one's answer is the answer.
+            guard case .uniqueViolation = error.kind, let idempotencyKey,
+                let known = try await Idempotency.answer(
+                    idempotencyKey, operation: "batch", fingerprint: fingerprint, account: caller.accountId, as: [String].self,
+                    database: database)?.first
+            else { throw error }
+            return try await batch(known, in: .account(caller.accountId))
         }
-    }
-
-    /// `#n` is the task of the same batch at place n, from 0.
-    private static func resolve(_ reference: String, among ids: [String], index: Int) throws(DriveError) -> String {
-        guard reference.hasPrefix("#") else { return reference }
-        guard let place = Int(reference.dropFirst()), ids.indices.contains(place) else {
-            throw DriveError(
-                .invalidRequest, "dependsOn names with \(reference) no earlier task of the batch.",
-                details: ["rule": "dependsOn", "index": .integer(Int64(index))])
-        }
-        return ids[place]
     }
 
     // MARK: Timetables
@@ -173,10 +168,12 @@ extension TaskService {
         let (request, id, account) = (stored, engine.newTaskId(now), caller.accountId)
         let (json, engine) = (try SQLValue.encoded(request), engine)
         return try await database.write { sql in
-            let count = try sql.first("SELECT COUNT(*) AS total FROM task_schedules WHERE account_id = $1", [.uuid(account)])?.int("total") ?? 0
+            let count =
+                try sql.first("SELECT COUNT(*) AS total FROM task_schedules WHERE account_id = $1", [.uuid(account)])?.int("total") ?? 0
             guard count < TaskEngine.maximumSchedules else {
                 throw DriveError(
-                    .tooManyTasks, "An account has at most \(TaskEngine.maximumSchedules) timetables.", details: ["rule": "maximumSchedules"])
+                    .tooManyTasks, "An account has at most \(TaskEngine.maximumSchedules) timetables.",
+                    details: ["rule": "maximumSchedules"])
             }
             try sql.execute(
                 """

@@ -39,6 +39,8 @@ final class RunningTask: TaskContext {
                 throttle: ProgressThrottle(sentProgress: claimed.sentProgress, sentAt: claimed.sentAt ?? now), lastSign: .now))
     }
 
+    /// What tells attempts of one task apart.
+    var key: String { "\(claimed.taskId)#\(claimed.fencingToken)" }
     var taskId: String { claimed.taskId }
     var accountId: UUID { claimed.accountId }
     var attempt: Int { claimed.attempt }
@@ -82,11 +84,18 @@ final class RunningTask: TaskContext {
     /// The progress to write now; nil where there is none.
     func takeProgress(now: Timestamp) -> (progress: Double, message: String?, send: Bool, throttle: ProgressThrottle)? {
         state.withLock { state in
-            guard state.isDirty, !state.hasEnded else { return nil }
-            state.isDirty = false
+            guard !state.hasEnded else { return nil }
+            // A small step that was written already is told when a second has passed.
             let send = state.throttle.shouldSend(state.progress.value, now: now)
+            guard state.isDirty || send else { return nil }
+            state.isDirty = false
             return (state.progress.value, state.message, send, state.throttle)
         }
+    }
+
+    /// It could not be written; the next look tries again.
+    func keepProgress() {
+        state.withLock { $0.isDirty = true }
     }
 
     // MARK: The handler's side
@@ -125,7 +134,7 @@ final class RunningTask: TaskContext {
                 let held = try sql.execute(
                     """
                     UPDATE tasks SET checkpoint = COALESCE($3, checkpoint),
-                        checkpoint_attempt = CASE WHEN $3 IS NULL THEN checkpoint_attempt ELSE attempt END, progress = $4,
+                        checkpoint_attempt = CASE WHEN $3 IS NULL OR checkpoint = $3 THEN checkpoint_attempt ELSE attempt END, progress = $4,
                         status_message = COALESCE($5, status_message), sent_progress = $6, sent_at = $7, last_activity = $8, updated_at = $8
                     WHERE task_id = $1 AND fencing_token = $2 AND status = 'InProgress'
                     """,

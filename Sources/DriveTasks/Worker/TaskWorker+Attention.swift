@@ -43,8 +43,10 @@ extension TaskWorker {
     /// Compares the rows of running tasks with what runs: who lost its lease is stopped, who is to pause is told.
     private func obeyRequests(_ running: [RunningTask]) async throws {
         let rows = try await engine.database.read { [id] sql in
-            try sql.query("SELECT task_id, fencing_token, requested FROM tasks WHERE lease_owner = $1 AND status = 'InProgress'", [.text(id)])
-                .map { (taskId: try $0.text("task_id"), token: try $0.int64("fencing_token"), requested: try $0.optionalText("requested")) }
+            try sql.query(
+                "SELECT task_id, fencing_token, requested FROM tasks WHERE lease_owner = $1 AND status = 'InProgress'", [.text(id)]
+            )
+            .map { (taskId: try $0.text("task_id"), token: try $0.int64("fencing_token"), requested: try $0.optionalText("requested")) }
         }
         let held = Dictionary(rows.map { ($0.taskId, $0) }, uniquingKeysWith: { first, _ in first })
         for task in running {
@@ -77,6 +79,15 @@ extension TaskWorker {
         }
         guard !rows.isEmpty else { return }
         let (change, told) = (rows, events)
+        do {
+            try await writeProgress(change, told, now: now)
+        } catch {
+            for task in running { task.keepProgress() }
+            throw error
+        }
+    }
+
+    private func writeProgress(_ change: SQLRows, _ told: [OutboxEvent], now: Timestamp) async throws {
         try await engine.database.write { sql in
             let table = sql.dialect.rows(
                 "$1", ["task_id": .text, "token": .bigint, "progress": .double, "message": .text, "sent_progress": .double])

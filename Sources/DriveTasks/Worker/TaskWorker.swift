@@ -25,10 +25,13 @@ public final class TaskWorker: Sendable {
     let scheduleSignal = WakeSignal()
 
     struct State {
+        /// By `RunningTask.key`.
         var running: [String: RunningTask] = [:]
         var ended: [EndedAttempt] = []
         /// Attempts whose end is being written now.
         var endsUnderWay = 0
+        /// A claim is under way, whose tasks are not in `running` yet.
+        var isClaiming = false
         var isStopping = false
         /// Nothing is written any more.
         var isStopped = false
@@ -76,8 +79,9 @@ public final class TaskWorker: Sendable {
             await writer.value
             group.cancelAll()
             await listener.close()
-            await self.farewell()
         }
+        // When nothing of this worker beats any more.
+        await farewell()
     }
 
     private let stopSignal = WakeSignal()
@@ -106,7 +110,9 @@ public final class TaskWorker: Sendable {
                 continue
             }
             let wanted = min(free, Self.batch)
+            state.withLock { $0.isClaiming = true }
             let (taken, isPatient) = await take(wanted, startingAt: next)
+            state.withLock { $0.isClaiming = false }
             next += 1
             if taken < wanted, isPatient { await waitForWork() }
         }
@@ -115,15 +121,20 @@ public final class TaskWorker: Sendable {
     /// Takes from the queues in turn. The second value is false where the database did not answer: the wait is done already.
     private func take(_ wanted: Int, startingAt first: Int) async -> (taken: Int, isPatient: Bool) {
         var taken = 0
+        // A newer server may have made tasks of types that this one does not know.
+        let types = engine.handledTypes
         for offset in queues.indices where taken < wanted {
             let queue = queues[(first + offset) % queues.count]
             do {
                 let count = wanted - taken
                 let tasks = try await engine.database.write { [self] sql in
-                    try engine.claim(count, queue: queue, worker: id, in: sql)
+                    // Who was taken for lost takes nothing before it is on record again: nobody would watch over it.
+                    try engine.isEnlisted(id, in: sql) ? try engine.claim(count, queue: queue, worker: id, types: types, in: sql) : []
                 }
                 taken += tasks.count
-                for task in tasks { start(task) }
+                for task in tasks {
+                    if isStopping { end(task, as: .released) } else { start(task) }
+                }
             } catch {
                 logger.warning("tasks cannot be taken now", metadata: ["queue": "\(queue)", "error": "\(error)"])
                 try? await Task.sleep(for: engine.settings.pollInterval)
@@ -166,7 +177,7 @@ public final class TaskWorker: Sendable {
             let failure = TaskFailure(code: "INVALID_PARAMETERS", message: "Its stored parameters cannot be read.", isRetryable: false)
             return end(claimed, as: .failed(failure, outcome: .failed))
         }
-        state.withLock { $0.running[claimed.taskId] = running }
+        state.withLock { $0.running[running.key] = running }
         running.begin(
             Task { [self] in
                 let end: AttemptEnd?
@@ -196,7 +207,7 @@ public final class TaskWorker: Sendable {
     func finish(_ running: RunningTask, as end: AttemptEnd?) {
         guard running.end() else { return }
         state.withLock { state in
-            if state.running[running.taskId] === running { state.running[running.taskId] = nil }
+            state.running[running.key] = nil
             if let end {
                 state.ended.append(EndedAttempt(taskId: running.taskId, fencingToken: running.fencingToken, end: end))
             }
@@ -233,10 +244,7 @@ public final class TaskWorker: Sendable {
                 }
             } catch {
                 logger.warning("ended tasks cannot be written now", metadata: ["tasks": "\(batch.count)", "error": "\(error)"])
-                if batch.count == 1, !Self.mayPass(error) {
-                    // Not the database's trouble but this row's: its lease runs out, and the attempt counts as lost.
-                    logger.error("an ended task cannot be written at all", metadata: ["task": "\(batch[0].taskId)", "error": "\(error)"])
-                } else if isStopped {
+                if isStopped {
                     return
                 } else if !Self.mayPass(error) {
                     // One of them breaks the others' transaction: each alone then.
@@ -256,7 +264,18 @@ public final class TaskWorker: Sendable {
                 _ = try await engine.database.write { [self] sql in try engine.finish([attempt], worker: name, in: sql) }
             } catch {
                 logger.error("an ended task cannot be written", metadata: ["task": "\(attempt.taskId)", "error": "\(error)"])
-                if Self.mayPass(error) { state.withLock { $0.ended.append(attempt) } }
+                if Self.mayPass(error) {
+                    state.withLock { $0.ended.append(attempt) }
+                } else if !attempt.isUnwritable {
+                    // Not the database's trouble but this row's: what it wants to say cannot be stored.
+                    var ended = attempt
+                    ended.isUnwritable = true
+                    ended.end = .failed(
+                        TaskFailure(code: "UNWRITABLE_RESULT", message: "Its result cannot be stored.", isRetryable: false),
+                        outcome: .failed)
+                    let failed = ended
+                    state.withLock { $0.ended.append(failed) }
+                }
             }
         }
     }
@@ -278,7 +297,7 @@ public final class TaskWorker: Sendable {
     private func isIdle(within limit: Duration) async -> Bool {
         let deadline = ContinuousClock.now + limit
         while true {
-            let isIdle = state.withLock { $0.running.isEmpty && $0.ended.isEmpty && $0.endsUnderWay == 0 }
+            let isIdle = state.withLock { $0.running.isEmpty && !$0.isClaiming && $0.ended.isEmpty && $0.endsUnderWay == 0 }
             if isIdle { return true }
             guard ContinuousClock.now < deadline else { return false }
             // Not `Task.sleep`, which ends at once: this task is cancelled by now.

@@ -1,6 +1,7 @@
 import DriveDatabase
 import DriveEvents
 import DriveModel
+import DriveTasks
 import Foundation
 
 /// Paths that may hold bytes without a blob row. Noted before a rename and before an unlink; the next start settles
@@ -47,6 +48,8 @@ struct Publication: Sendable {
     var preallocated: Bool
     var legacyEvents: Bool
     var now: Timestamp
+    /// Told where other tasks wait for this one.
+    var tasks: TaskEngine?
 
     /// Publishes by one more reference where the pool has the same bytes; nil where it has not.
     func shareExisting(by caller: Caller, surroundings: Surroundings, in sql: any SQLSession) throws -> CloudFile? {
@@ -94,16 +97,17 @@ struct Publication: Sendable {
             WHERE task_id = $1 AND status = 0
             """, [.text(taskId), .text(fileId), .text(hash), .integer(size), .timestamp(now), .integer(max(1, size))])
         let results: [String: JSONValue] = ["fileId": .string(fileId), "fileName": .string(name), "fileSize": .integer(size)]
-        let task = try sql.execute(
+        let task = try sql.first(
             """
             UPDATE tasks SET status = $2, progress = 100, results = $3, last_activity = $4, updated_at = $4, completed_at = $4
-            WHERE task_id = $1 AND status = $5
+            WHERE task_id = $1 AND status = $5 RETURNING has_dependents
             """,
             [
                 .text(taskId), .text(TaskStatus.completed.rawValue), .encoded(results), .timestamp(now),
                 .text(TaskStatus.inProgress.rawValue),
             ])
-        guard upload == 1, task == 1 else { throw try lostRace(in: sql) }
+        guard upload == 1, let task else { throw try lostRace(in: sql) }
+        if try task.bool("has_dependents") { try tasks?.clientTaskEnded(taskId, as: .completed, in: sql) }
         try sql.execute(
             """
             INSERT INTO files (id, account_id, name, name_folded, size, content_type, hash, pool_id, bundle_id, charged_bytes,

@@ -141,7 +141,7 @@ extension UploadService {
             size: digest.byteCount, contentType: record.contentType, hash: hash, crc32c: digest.crc32c,
             pool: try await pools.open(record.poolId).pool, expiredAt: record.expiredAt, reservedBytes: record.reservedBytes,
             preallocated: true,
-            legacyEvents: record.legacyEvents, now: surroundings.now())
+            legacyEvents: record.legacyEvents, now: surroundings.now(), tasks: tasks)
         let path = try await staging { try await pool.newBlobPath() }
         let surroundings = surroundings
         // The intent commits while the data is flushed.

@@ -4,6 +4,7 @@ import DriveDatabase
 import DriveEvents
 import DriveModel
 import DriveStorage
+import DriveTasks
 import Foundation
 
 extension UploadService {
@@ -34,7 +35,7 @@ extension UploadService {
         _ taskId: String, as status: TaskStatus, message: String, code: String?, idleSince cutoff: Timestamp? = nil, by caller: Caller
     ) async throws -> Bool {
         let now = surroundings.now()
-        let surroundings = surroundings
+        let (surroundings, tasks) = (surroundings, tasks)
         let record = try await database.write { sql -> UploadRecord? in
             let changed = try sql.execute(
                 """
@@ -44,11 +45,12 @@ extension UploadService {
                 [.text(taskId), .uuid(caller.accountId), .integer(status.uploadStatusCode), .timestamp(now)]
                     + (cutoff.map { [.timestamp($0)] } ?? []))
             guard changed == 1, let record = try UploadRecord.find(taskId, account: caller.accountId, in: sql) else { return nil }
-            try sql.execute(
+            let task = try sql.first(
                 """
                 UPDATE tasks SET status = $2, error_message = $3, error_code = $4, updated_at = $5, last_activity = $5, completed_at = $5
-                WHERE task_id = $1
+                WHERE task_id = $1 RETURNING has_dependents
                 """, [.text(taskId), .text(status.rawValue), .text(message), .text(code), .timestamp(now)])
+            if try task?.bool("has_dependents") == true { try tasks?.clientTaskEnded(taskId, as: status, in: sql) }
             try sql.execute("DELETE FROM upload_chunks WHERE session_id = $1", [.uuid(record.id)])
             try QuotaLedger.settle(
                 QuotaLedger.Demand(charge: record.reservedBytes, bytes: record.plan.fileSize), charged: 0, files: 0, for: record.accountId,

@@ -3,6 +3,7 @@ import DriveDatabase
 import DriveEvents
 import DriveModel
 import DriveStorage
+import DriveTasks
 import Foundation
 import Logging
 import Synchronization
@@ -14,6 +15,8 @@ public final class UploadService: Sendable {
     public let database: any Database
     public let pools: PoolDirectory
     public let settings: UploadSettings
+    /// Told of uploads that ended, for tasks that wait for them; nil where nothing does.
+    let tasks: TaskEngine?
     let io: IOPool
     let surroundings: Surroundings
     let logger: Logger
@@ -43,8 +46,9 @@ public final class UploadService: Sendable {
 
     public init(
         database: any Database, pools: PoolDirectory, io: IOPool, settings: UploadSettings, surroundings: Surroundings = .system,
-        bootId: String = BootIdentity.current(), logger: Logger
+        bootId: String = BootIdentity.current(), tasks: TaskEngine? = nil, logger: Logger
     ) {
+        self.tasks = tasks
         self.database = database
         self.pools = pools
         self.io = io

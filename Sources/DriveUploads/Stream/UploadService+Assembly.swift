@@ -3,6 +3,7 @@ import DriveDatabase
 import DriveEvents
 import DriveModel
 import DriveStorage
+import DriveTasks
 import Foundation
 import Logging
 import Synchronization
@@ -223,7 +224,7 @@ extension UploadService {
     ) async throws {
         let (final, account) = (record.taskId, record.accountId)
         let pool = try await pools.open(record.poolId).pool
-        let (settings, now, surroundings) = (settings, surroundings.now(), surroundings)
+        let (settings, now, surroundings, tasks) = (settings, surroundings.now(), surroundings, tasks)
         let updated = try await database.write { sql -> UploadRecord? in
             for part in records.values {
                 let changed = try sql.execute(
@@ -237,6 +238,7 @@ extension UploadService {
                     WHERE task_id = $1
                     """,
                     [.text(part.taskId), .text(TaskStatus.completed.rawValue), .encoded(results), .timestamp(now)])
+                try tasks?.clientTaskEnded(part.taskId, as: .completed, in: sql)
                 try QuotaLedger.settle(
                     QuotaLedger.Demand(charge: part.reservedBytes, bytes: part.plan.fileSize), charged: 0, files: 0, for: account, in: sql)
                 try QuotaLedger.closeBytes(part.plan.fileSize, pool: part.poolId, sql: sql)

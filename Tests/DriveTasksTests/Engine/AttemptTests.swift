@@ -1,3 +1,4 @@
+import DriveDatabase
 import DriveModel
 import Foundation
 import Testing
@@ -5,7 +6,7 @@ import Testing
 @testable import DriveTasks
 
 /// What becomes of a task whose attempts fail.
-@Suite(.timeLimit(.minutes(1))) struct AttemptTests {
+@Suite(.timeLimit(.minutes(3))) struct AttemptTests {
     @Test(arguments: Engine.underTest)
     func isTriedAgainLaterAndThenIsADeadLetter(kind: Engine) async throws {
         try await TaskSite.with(kind) { site in
@@ -105,6 +106,19 @@ import Testing
             await expectRefusal(.taskState) { _ = try await site.service.redrive([id], in: .someone, by: .someone) }
             #expect(try await site.service.redrive(nil, in: .someone, by: .someone) == [])
             #expect(try await site.service.retryTask(id, in: .someone, by: .someone).status == .pending)
+        }
+    }
+
+    /// An upload is driven by its client: it never comes into the queue.
+    @Test(arguments: Engine.underTest)
+    func anUploadIsNotRedriven(kind: Engine) async throws {
+        try await TaskSite.with(kind) { site in
+            let id = try await site.enqueue(.someone, .fileUpload)
+            try await site.database.change(
+                "UPDATE tasks SET queue = NULL, rank = NULL, lane_id = NULL, status = 'Cancelled', completed_at = $1",
+                [.timestamp(site.clock.now)])
+            await expectRefusal(.taskState) { _ = try await site.service.redrive([id], in: .someone, by: .someone) }
+            #expect(try await site.claim(1).isEmpty)
         }
     }
 

@@ -4,7 +4,7 @@ import Testing
 @testable import DriveTasks
 
 /// A group of tasks: counts, joint progress, one event at its end.
-@Suite(.timeLimit(.minutes(1))) struct BatchTests {
+@Suite(.timeLimit(.minutes(3))) struct BatchTests {
     private static func requests(_ count: Int) -> [CreateTaskRequest] {
         (0..<count).map { CreateTaskRequest(type: .custom, kind: "quick", name: "task \($0)") }
     }

@@ -1,35 +1,36 @@
 import DriveDatabase
 import DriveEvents
 import DriveModel
+import Foundation
 import Testing
 
 @testable import DriveTasks
 
 /// Pause, resume, cancel and retry, in every state.
-@Suite(.timeLimit(.minutes(1))) struct ControlTests {
+@Suite(.timeLimit(.minutes(3))) struct ControlTests {
     enum Start: CaseIterable, Sendable {
         case pending, delayed, running, pausing, paused, completed, failed, cancelled
 
-        /// A task in this state.
-        func task(_ site: TaskSite) async throws -> String {
-            let (someone, caller) = (TaskScope.someone, Caller.someone)
-            let id = try await site.enqueue { [now = site.clock.now] in if self == .delayed { $0.runAt = now + .seconds(3600) } }
+        /// A task in this state, the account's only one.
+        func task(_ site: TaskSite, of account: UUID) async throws -> String {
+            let (someone, caller) = (TaskScope.account(account), Caller(accountId: account, role: .user))
+            let id = try await site.enqueue(account) { [now = site.clock.now] in if self == .delayed { $0.runAt = now + .seconds(3600) } }
             switch self {
             case .pending, .delayed: break
-            case .running: _ = try await site.claim(1)
+            case .running: _ = try await site.claim(1, account: account)
             case .pausing:
-                _ = try await site.claim(1)
+                _ = try await site.claim(1, account: account)
                 _ = try await site.service.pauseTask(id, in: someone, by: caller)
             case .paused: _ = try await site.service.pauseTask(id, in: someone, by: caller)
-            case .completed: try await site.end(try await site.claim(1))
-            case .failed: try await site.fail(try await site.claim(1), retryable: false)
+            case .completed: try await site.end(try await site.claim(1, account: account))
+            case .failed: try await site.fail(try await site.claim(1, account: account), retryable: false)
             case .cancelled: _ = try await site.service.cancelTask(id, in: someone, by: caller)
             }
             return id
         }
     }
 
-    private func call(_ event: TaskEvent, _ taskId: String, _ site: TaskSite, in scope: TaskScope = .someone) async throws -> TaskSummary {
+    private func call(_ event: TaskEvent, _ taskId: String, _ site: TaskSite, in scope: TaskScope) async throws -> TaskSummary {
         switch event {
         case .pause: try await site.service.pauseTask(taskId, in: scope, by: .someone)
         case .resume: try await site.service.resumeTask(taskId, in: scope, by: .someone)
@@ -41,21 +42,23 @@ import Testing
     /// The rows do as the one function says, and a refusal names both states and changes nothing.
     @Test(arguments: Engine.underTest, Start.allCases)
     func doesAsTheLifeCycleSays(kind: Engine, start: Start) async throws {
-        for event in [TaskEvent.pause, .resume, .cancel, .retry] {
-            try await TaskSite.with(kind) { site in
-                let id = try await start.task(site)
+        try await TaskSite.with(kind) { site in
+            for (number, event) in [TaskEvent.pause, .resume, .cancel, .retry].enumerated() {
+                let scope = TaskScope.account(.account(number))
+                let id = try await start.task(site, of: .account(number))
                 let before = try await site.task(id)
                 let next = TaskLifeCycle.next(TaskState(before.status, requested: before.requested), on: event)
                 await expectRefusal(.taskNotFound) { _ = try await call(event, id, site, in: .other) }
                 if let next {
-                    let after = try await call(event, id, site)
+                    let after = try await call(event, id, site, in: scope)
                     #expect(TaskState(after.status, requested: after.requested) == next, "\(start) \(event)")
                 } else {
-                    let error = await expectRefusal(.taskState) { _ = try await call(event, id, site) }
+                    let error = await expectRefusal(.taskState) { _ = try await call(event, id, site, in: scope) }
                     #expect(error?.details["status"] == .string(before.status.rawValue))
                     #expect(error?.details["wanted"] == .string(TaskLifeCycle.goal(of: event).rawValue))
                     #expect(try await site.task(id) == before)
                 }
+                #expect(try await site.findings() == [])
             }
         }
     }

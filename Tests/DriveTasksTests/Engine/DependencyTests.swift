@@ -4,7 +4,7 @@ import Testing
 @testable import DriveTasks
 
 /// A task that waits for others.
-@Suite(.timeLimit(.minutes(1))) struct DependencyTests {
+@Suite(.timeLimit(.minutes(3))) struct DependencyTests {
     @Test(arguments: Engine.underTest)
     func startsWhenAllAreCompleted(kind: Engine) async throws {
         try await TaskSite.with(kind) { site in

@@ -6,7 +6,7 @@ import Testing
 @testable import DriveTasks
 
 /// A task exists if its caller's transaction commits; when it may start.
-@Suite(.timeLimit(.minutes(1))) struct EnqueueTests {
+@Suite(.timeLimit(.minutes(3))) struct EnqueueTests {
     private struct Undone: Error {}
 
     @Test(arguments: Engine.underTest)

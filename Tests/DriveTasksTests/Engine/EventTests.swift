@@ -6,7 +6,7 @@ import Testing
 @testable import DriveTasks
 
 /// What a task's owner is told, in which order, and how often.
-@Suite(.timeLimit(.minutes(1))) struct EventTests {
+@Suite(.timeLimit(.minutes(3))) struct EventTests {
     @Test(arguments: Engine.underTest)
     func comeInOrderNumberedPerAccount(kind: Engine) async throws {
         try await TaskSite.with(kind) { site in
@@ -95,11 +95,13 @@ import Testing
     @Test(arguments: Engine.underTest)
     func theSystemAccountHasNone(kind: Engine) async throws {
         try await TaskSite.with(kind) { site in
-            site.engine.register([QuickHandler(kind: "house") { task in
-                try await task.save(["a": 1], progress: 50)
-                if task.attempt == 1 { throw DriveError(.storageFull, "Full.") }
-                return [:]
-            }])
+            site.engine.register([
+                QuickHandler(kind: "house") { task in
+                    try await task.save(["a": 1], progress: 50)
+                    if task.attempt == 1 { throw DriveError(.storageFull, "Full.") }
+                    return [:]
+                }
+            ])
             try await site.withWorker { _ in
                 let system = TaskEngine.systemAccount
                 let id = try await site.enqueue(system, kind: "house")

@@ -5,7 +5,7 @@ import Testing
 @testable import DriveTasks
 
 /// Checkpoints, and what an attempt without its lease may not do.
-@Suite(.timeLimit(.minutes(1))) struct FencingTests {
+@Suite(.timeLimit(.minutes(3))) struct FencingTests {
     @Test(arguments: Engine.underTest)
     func goesOnFromItsCheckpointAfterAnInterruption(kind: Engine) async throws {
         try await TaskSite.with(kind) { site in

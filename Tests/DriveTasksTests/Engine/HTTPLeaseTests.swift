@@ -7,9 +7,11 @@ import Testing
 @testable import DriveTasks
 
 /// Workers outside of Drive.
-@Suite(.timeLimit(.minutes(1))) struct HTTPLeaseTests {
+@Suite(.timeLimit(.minutes(3))) struct HTTPLeaseTests {
     @discardableResult
-    private func make(_ site: TaskSite, _ kind: String = "outside", _ caller: Caller = .someone, attempts: Int? = nil) async throws -> String {
+    private func make(
+        _ site: TaskSite, _ kind: String = "outside", _ caller: Caller = .someone, attempts: Int? = nil
+    ) async throws -> String {
         let request = CreateTaskRequest(type: .custom, kind: kind, parameters: ["a": 1], maxAttempts: attempts)
         return try await site.service.createTask(request, idempotencyKey: nil, by: caller).task.taskId
     }

@@ -6,7 +6,7 @@ import Testing
 @testable import DriveTasks
 
 /// How many may run at the same time, over all servers.
-@Suite(.timeLimit(.minutes(1))) struct LimitTests {
+@Suite(.timeLimit(.minutes(3))) struct LimitTests {
     enum Limit: CaseIterable, Sendable {
         case type, account, pool
 
@@ -50,9 +50,7 @@ import Testing
                     for number in 0..<60 {
                         try await site.enqueue(limit == .account ? .someone : .account(number % 5), .fileMove) { $0.poolId = pool }
                     }
-                    try await eventually {
-                        try await site.database.number("SELECT COUNT(*) AS value FROM tasks WHERE status = 'Completed'") == 60
-                    }
+                    try await eventually { try await site.completed() == 60 }
                 }
             }
             #expect((1...3).contains(census.most), "\(census.most)")
@@ -89,10 +87,13 @@ import Testing
     /// As soon as a limit has room, and not at the next regular look alone.
     @Test(arguments: Engine.underTest)
     func roomIsUsedAtOnce(kind: Engine) async throws {
-        try await TaskSite.with(kind, {
-            $0.limits = TurnPlanner.Limits(perAccount: 1)
-            $0.pollInterval = .seconds(20)
-        }) { site in
+        try await TaskSite.with(
+            kind,
+            {
+                $0.limits = TurnPlanner.Limits(perAccount: 1)
+                $0.pollInterval = .seconds(20)
+            }
+        ) { site in
             let handler = HeldHandler()
             site.engine.register([handler])
             let second = site.secondEngine([handler])

@@ -6,7 +6,7 @@ import Testing
 @testable import DriveTasks
 
 /// What a task's owner sees, and removes.
-@Suite(.timeLimit(.minutes(1))) struct ListTests {
+@Suite(.timeLimit(.minutes(3))) struct ListTests {
     /// Two completed, one failed, one cancelled, one running, one paused, three waiting; one of another account.
     private func fill(_ site: TaskSite) async throws -> [String] {
         var ids: [String] = []

@@ -6,7 +6,7 @@ import Testing
 @testable import DriveTasks
 
 /// Tasks whose worker is gone.
-@Suite(.timeLimit(.minutes(1))) struct RescueTests {
+@Suite(.timeLimit(.minutes(3))) struct RescueTests {
     /// A worker that takes tasks and shows no sign of life any more.
     private func lose(_ site: TaskSite, _ worker: String = "ghost", isLease: Bool = false, tasks: Int = 1) async throws {
         let engine = site.engine
@@ -22,8 +22,9 @@ import Testing
             let engine = site.engine
             try await site.database.write { sql in
                 for number in 0..<450 {
+                    let account = UUID.account(number % 7)
                     try engine.enqueue(
-                        try NewTask(type: .custom, kind: "work", name: "task", accountId: .account(number % 7), priority: number % 3), in: sql)
+                        try NewTask(type: .custom, kind: "work", name: "task", accountId: account, priority: number % 3), in: sql)
                 }
             }
             try await lose(site, tasks: 450)
@@ -57,10 +58,13 @@ import Testing
     /// The shortest patience that the settings allow is kept too.
     @Test(arguments: Engine.underTest)
     func aShortPatienceIsKept(kind: Engine) async throws {
-        try await TaskSite.with(kind, { settings in
-            settings.heartbeat = .milliseconds(100)
-            settings.leasePatience = .seconds(1)
-        }) { site in
+        try await TaskSite.with(
+            kind,
+            { settings in
+                settings.heartbeat = .milliseconds(100)
+                settings.leasePatience = .seconds(1)
+            }
+        ) { site in
             let id = try await site.enqueue(kind: "quick")
             try await lose(site)
             try await site.withWorker { _ in try await site.untilStatus(.completed, id, within: .seconds(6)) }

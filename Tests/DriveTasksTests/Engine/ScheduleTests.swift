@@ -5,7 +5,7 @@ import Testing
 @testable import DriveTasks
 
 /// Timetables, and the clock of the machine.
-@Suite(.timeLimit(.minutes(1))) struct ScheduleTests {
+@Suite(.timeLimit(.minutes(3))) struct ScheduleTests {
     private static let task = CreateTaskRequest(type: .custom, kind: "quick", name: "again")
 
     private func made(_ site: TaskSite) async throws -> Int {
@@ -159,10 +159,13 @@ import Testing
     /// Leases go by heartbeats and the steady clock: no running task is lost, and none ends.
     @Test(arguments: Engine.underTest, [86_400, -86_400])
     func leasesOutliveAJump(kind: Engine, seconds: Int) async throws {
-        try await TaskSite.with(kind, { settings in
-            settings.heartbeat = .milliseconds(200)
-            settings.leasePatience = .seconds(4)
-        }) { site in
+        try await TaskSite.with(
+            kind,
+            { settings in
+                settings.heartbeat = .milliseconds(200)
+                settings.leasePatience = .seconds(4)
+            }
+        ) { site in
             let handler = HeldHandler()
             site.engine.register([handler])
             try await site.withWorker { running in

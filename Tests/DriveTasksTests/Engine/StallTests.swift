@@ -4,13 +4,16 @@ import Testing
 @testable import DriveTasks
 
 /// A running task without a sign of progress frees its slot, and somebody is told.
-@Suite(.timeLimit(.minutes(1))) struct StallTests {
+@Suite(.timeLimit(.minutes(3))) struct StallTests {
     @Test(arguments: Engine.underTest, [HeldHandler.Manner.heeds, .ignores])
     func freesItsSlotAndTells(kind: Engine, manner: HeldHandler.Manner) async throws {
-        try await TaskSite.with(kind, {
-            $0.slots = 1
-            $0.interruptionPatience = .milliseconds(300)
-        }) { site in
+        try await TaskSite.with(
+            kind,
+            {
+                $0.slots = 1
+                $0.interruptionPatience = .milliseconds(300)
+            }
+        ) { site in
             let handler = HeldHandler(.custom, policy: TaskPolicy(stallAfter: .milliseconds(200)), manner)
             site.engine.register([handler])
             try await site.withWorker { _ in

@@ -5,7 +5,7 @@ import Testing
 @testable import DriveTasks
 
 /// A worker that stops in an orderly way.
-@Suite(.timeLimit(.minutes(1))) struct StopTests {
+@Suite(.timeLimit(.minutes(3))) struct StopTests {
     @Test(arguments: Engine.underTest)
     func letsRunningTasksEnd(kind: Engine) async throws {
         try await TaskSite.with(kind, { $0.drainTime = .seconds(20) }) { site in
@@ -29,10 +29,13 @@ import Testing
 
     @Test(arguments: Engine.underTest, [HeldHandler.Manner.heeds, .ignores])
     func givesBackWhatDoesNotEndAndNoAttemptCounts(kind: Engine, manner: HeldHandler.Manner) async throws {
-        try await TaskSite.with(kind, {
-            $0.drainTime = .milliseconds(100)
-            $0.interruptionPatience = .milliseconds(200)
-        }) { site in
+        try await TaskSite.with(
+            kind,
+            {
+                $0.drainTime = .milliseconds(100)
+                $0.interruptionPatience = .milliseconds(200)
+            }
+        ) { site in
             let handler = HeldHandler(.custom, manner)
             site.engine.register([handler])
             let worker = RunningWorker(TaskWorker(engine: site.engine, name: "one"))

@@ -82,6 +82,8 @@ final class SteppingHandler: TaskHandler {
         var attempts: [String: AsyncStream<Void>.Continuation] = [:]
         /// Nobody tells the steps any more: every attempt runs through.
         var runsFreely = false
+        /// Attempts that have begun and not ended, with a lease or without.
+        var count = 0
     }
 
     private let state = Mutex(State())
@@ -89,6 +91,9 @@ final class SteppingHandler: TaskHandler {
     /// Lets the newest attempt of a task make a step; nothing where none runs.
     func step(_ taskId: String) { state.withLock { $0.attempts[taskId] }?.yield() }
 
+    var attemptCount: Int { state.withLock { $0.count } }
+
+    /// Lets every task's newest attempt run to its end. Older ones lost their lease and wait, until they are told so.
     func runFreely() {
         let attempts = state.withLock { state in
             state.runsFreely = true
@@ -105,8 +110,10 @@ final class SteppingHandler: TaskHandler {
         let (stream, continuation) = AsyncStream<Void>.makeStream()
         let runsFreely = state.withLock { state in
             state.attempts[task.taskId] = continuation
+            state.count += 1
             return state.runsFreely
         }
+        defer { state.withLock { $0.count -= 1 } }
         if runsFreely { for _ in 0...Self.steps { continuation.yield() } }
         var done = 0
         if case .integer(let kept)? = task.checkpoint { done = Int(kept) }

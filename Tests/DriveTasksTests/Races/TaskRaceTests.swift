@@ -11,7 +11,10 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(5)))
 struct TaskRaceTests {
     private enum Operation: CaseIterable {
-        case pause, resume, cancel, retry, priority, step
+        case pause, resume, cancel, retry, priority
+
+        /// How often each comes: what ends a task less often than what keeps it going.
+        static let dice: [Operation] = [.pause, .pause, .resume, .resume, .resume, .cancel, .retry, .retry, .priority, .priority]
 
         var event: TaskEvent? {
             switch self {
@@ -19,7 +22,7 @@ struct TaskRaceTests {
             case .resume: .resume
             case .cancel: .cancel
             case .retry: .retry
-            case .priority, .step: nil
+            case .priority: nil
             }
         }
     }
@@ -39,10 +42,10 @@ struct TaskRaceTests {
     @Test(arguments: RaceDatabase.underTest)
     func everyAnswerIsOneTheLifeCycleAllows(kind: RaceDatabase) async throws {
         try await kind.with { database in
-            let race = try await Race(database, roster: 12)
+            let race = try await Race(database, roster: kind == .sqlite ? 48 : 12)
             try await race.running {
                 try await withThrowingTaskGroup(of: [Answer].self) { group in
-                    let clients = 16
+                    let clients = 8
                     for client in 0..<clients {
                         group.addTask { try await race.client(UInt64(client + 1), operations: kind.operations / clients) }
                     }
@@ -76,7 +79,7 @@ struct TaskRaceTests {
         init(_ database: any Database, roster count: Int) async throws {
             self.database = database
             var settings = TaskSettings()
-            settings.slots = 4
+            settings.slots = 16
             settings.limits = TurnPlanner.Limits()
             settings.drainTime = .seconds(1)
             engine = TaskEngine(database: database, settings: settings, logger: RaceDatabase.logger)
@@ -127,7 +130,11 @@ struct TaskRaceTests {
             for _ in 0..<operations {
                 let place = Int.random(in: 0..<roster.withLock { $0.count }, using: &generator)
                 let taskId = roster.withLock { $0[place] }
-                guard let operation = Operation.allCases.randomElement(using: &generator) else { continue }
+                guard let operation = Operation.dice.randomElement(using: &generator) else { continue }
+                // The handlers go on meanwhile, of this task and of others.
+                for place in [place, Int.random(in: 0..<roster.withLock { $0.count }, using: &generator)] {
+                    handler.step(roster.withLock { $0[place] })
+                }
                 let priority = Int.random(in: 0...2, using: &generator)
                 var answer = Answer(operation: operation, taskId: taskId, first: try await lastEvent(), last: 0)
                 do {
@@ -138,13 +145,15 @@ struct TaskRaceTests {
                 }
                 answer.last = try await lastEvent()
                 answers.append(answer)
+                // So that workers and handlers get on as well.
+                try await Task.sleep(for: .microseconds(Int.random(in: 0...3000, using: &generator)))
                 // Completed is the end for good: another one takes its place.
                 if answer.refused == .completed, roster.withLock({ $0[place] }) == taskId { try await make(at: place) }
             }
             return answers
         }
 
-        private func perform(_ operation: Operation, on taskId: String, priority: Int) async throws -> TaskState? {
+        private func perform(_ operation: Operation, on taskId: String, priority: Int) async throws -> TaskState {
             let task: TaskSummary
             switch operation {
             case .pause: task = try await service.pauseTask(taskId, in: scope, by: owner)
@@ -154,9 +163,6 @@ struct TaskRaceTests {
             case .priority:
                 task = try await service.setPriority(priority, of: taskId, in: scope, by: owner)
                 #expect(task.priority == priority)
-            case .step:
-                handler.step(taskId)
-                return nil
             }
             return TaskState(task.status, requested: task.requested)
         }
@@ -168,7 +174,9 @@ struct TaskRaceTests {
             var looks = 0
             while !Task.isCancelled {
                 let (rows, mismatch) = try await database.read { sql in
-                    let rows = try sql.query("SELECT task_id, progress FROM tasks").map { (try $0.text("task_id"), try $0.double("progress")) }
+                    let rows = try sql.query("SELECT task_id, progress FROM tasks").map { row in
+                        (try row.text("task_id"), try row.double("progress"))
+                    }
                     return (rows, try Self.miscounted(in: sql))
                 }
                 #expect(mismatch == [], "task_running")
@@ -199,16 +207,17 @@ struct TaskRaceTests {
         /// Nobody says anything any more: what waits runs, what runs ends. Only what is paused stays.
         func settle() async throws {
             handler.runFreely()
-            let end = ContinuousClock.now + .seconds(60)
+            let end = ContinuousClock.now + .seconds(20)
             while true {
                 let open = try await database.read { sql in
                     try sql.query("SELECT task_id, status FROM tasks WHERE status IN ('Pending', 'InProgress')").map {
                         "\(try $0.text("task_id")) is \(try $0.text("status"))"
                     }
                 }
-                if open.isEmpty { return }
+                // Handlers whose task was taken from them have been told, or they would run for ever.
+                if open.isEmpty, handler.attemptCount == 0 { return }
                 guard ContinuousClock.now < end else {
-                    Issue.record("lost: \(open)")
+                    Issue.record("lost: \(open); \(handler.attemptCount) attempts still run")
                     return
                 }
                 try await Task.sleep(for: .milliseconds(5))
@@ -237,12 +246,14 @@ struct TaskRaceTests {
                 let model = try #require(models[answer.taskId])
                 expect(answer, amongStates: model.states(from: answer.first, through: answer.last))
             }
-            // All of it happened: each operation was granted and refused, and tasks came to each end.
-            for operation in Operation.allCases where operation.event != nil {
-                #expect(answers.contains { $0.operation == operation && $0.reached != nil }, "\(operation) was never granted")
-                #expect(answers.contains { $0.operation == operation && $0.refused != nil }, "\(operation) was never refused")
+            for operation in Operation.allCases {
+                let granted = answers.count { $0.operation == operation && $0.reached != nil }
+                #expect(granted > answers.count / 100, "\(operation) was granted \(granted) times")
             }
-            #expect(Set(rows.compactMap(\.status)).isSuperset(of: [.completed]))
+            let pausing = answers.count { $0.reached == TaskState(.inProgress, requested: .pause) }
+            #expect(pausing > answers.count / 500, "running tasks were asked to pause \(pausing) times")
+            let ended = rows.count { $0.status == .completed }
+            #expect(ended > answers.count / 500, "\(ended) tasks completed")
             try await judgeSteps()
             #expect(try await database.read { try Self.miscounted(in: $0) } == [])
             let running = try await database.read { try $0.query("SELECT lane_id FROM task_running WHERE running <> 0").count }
@@ -251,7 +262,11 @@ struct TaskRaceTests {
 
         private func expect(_ answer: Answer, amongStates states: Set<TaskState>) {
             guard let event = answer.operation.event else {
-                if let refused = answer.refused { #expect(refused.isTerminal && states.contains { $0.status == refused }) }
+                // The priority of every open task changes, and its state does not by that.
+                let isAllowed =
+                    answer.reached.map { !$0.status.isTerminal && states.contains($0) }
+                    ?? states.contains { $0.status == answer.refused && $0.status.isTerminal }
+                #expect(isAllowed, "\(answer) among \(states)")
                 return
             }
             let isAllowed =

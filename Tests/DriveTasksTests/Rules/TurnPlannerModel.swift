@@ -65,13 +65,23 @@ struct TurnPlannerModel {
         }
     }
 
-    /// As `TaskEngine.beginWaiting` does it in SQL.
+    /// As `TaskEngine.beginWaiting` does it in SQL: level with the least served of its own priority, or of all.
     private mutating func beginWaiting(_ key: LaneKey) {
-        let laneTime = accounts[key.account]?.laneTime ?? 0
-        if let tag = lanes[key]?.tag, tag < laneTime { lanes[key]?.tag = laneTime }
+        let siblings = lanes.filter { $0.key.account == key.account && $0.value.isWaiting }
+        let level =
+            siblings.filter { $0.key.priority == key.priority }.map(\.value.tag).min() ?? siblings.map(\.value.tag).min()
+            ?? accounts[key.account]?.laneTime ?? 0
+        if let tag = lanes[key]?.tag, tag < level { lanes[key]?.tag = level }
         lanes[key]?.isWaiting = true
-        var account = accounts[key.account] ?? AccountRow(tag: virtualTime, isWaiting: false)
-        if !account.isWaiting { account.tag = max(account.tag, virtualTime) }
+        var account = accounts[key.account] ?? AccountRow(tag: 0, isWaiting: false)
+        if !account.isWaiting {
+            var urgency: [Int: Int] = [:]
+            for (lane, row) in lanes where row.isWaiting { urgency[lane.account] = max(urgency[lane.account] ?? 0, lane.priority) }
+            let others = accounts.filter(\.value.isWaiting)
+            let level =
+                others.filter { urgency[$0.key] == key.priority }.map(\.value.tag).min() ?? others.map(\.value.tag).min() ?? virtualTime
+            account.tag = max(account.tag, level)
+        }
         account.isWaiting = true
         accounts[key.account] = account
     }

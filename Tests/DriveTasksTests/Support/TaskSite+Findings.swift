@@ -16,13 +16,16 @@ extension TaskSite {
             WHERE COALESCE(r.running, 0) <> (SELECT COUNT(*) FROM tasks t WHERE t.lane_id = l.lane_id AND t.status = 'InProgress')
             """
         ),
-        ("a running count belongs to no lane", "SELECT COUNT(*) AS value FROM task_running WHERE lane_id NOT IN (SELECT lane_id FROM task_lanes)"),
+        (
+            "a running count belongs to no lane",
+            "SELECT COUNT(*) AS value FROM task_running WHERE lane_id NOT IN (SELECT lane_id FROM task_lanes)"
+        ),
         (
             "a ready task lies in no waiting lane of its own priority, type and queue",
             """
-            SELECT COUNT(*) AS value FROM tasks t WHERE t.status = 'Pending' AND t.rank IS NOT NULL AND NOT EXISTS (SELECT 1 FROM task_lanes l
-            WHERE l.lane_id = t.lane_id AND l.is_waiting AND l.priority = t.priority AND l.type = t.type AND l.queue = t.queue
-            AND l.account_id = t.account_id)
+            SELECT COUNT(*) AS value FROM tasks t WHERE t.status = 'Pending' AND t.rank IS NOT NULL AND NOT EXISTS
+            (SELECT 1 FROM task_lanes l WHERE l.lane_id = t.lane_id AND l.is_waiting AND l.priority = t.priority AND l.type = t.type
+            AND l.queue = t.queue AND l.account_id = t.account_id)
             """
         ),
         (
@@ -55,7 +58,10 @@ extension TaskSite {
             "SELECT COUNT(*) AS value FROM tasks WHERE (status IN \(open)) <> (completed_at IS NULL)"
         ),
         ("a dead letter is not Failed", "SELECT COUNT(*) AS value FROM tasks WHERE dead_at IS NOT NULL AND status <> 'Failed'"),
-        ("something is asked of a task that does not run", "SELECT COUNT(*) AS value FROM tasks WHERE requested IS NOT NULL AND status <> 'InProgress'"),
+        (
+            "something is asked of a task that does not run",
+            "SELECT COUNT(*) AS value FROM tasks WHERE requested IS NOT NULL AND status <> 'InProgress'"
+        ),
         (
             "a batch's counts are not those of its tasks",
             """

@@ -121,6 +121,11 @@ struct TaskSite: Sendable {
         try await eventually(within: limit) { try await task(taskId).status == status }
     }
 
+    /// How many tasks are Completed.
+    func completed() async throws -> Int64 {
+        try await database.number("SELECT COUNT(*) AS value FROM tasks WHERE status = 'Completed'")
+    }
+
     // MARK: Events
 
     /// An account's events in their order: `type` and `data`.

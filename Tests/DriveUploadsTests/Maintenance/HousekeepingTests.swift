@@ -1,6 +1,7 @@
 import DriveDatabase
 import DriveEvents
 import DriveModel
+import DriveTasks
 import DriveStorage
 import DriveUploads
 import Foundation

@@ -1,6 +1,7 @@
 import DriveDatabase
 import DriveEvents
 import DriveModel
+import DriveTasks
 import DriveUploads
 import Foundation
 import Testing

@@ -2,6 +2,7 @@ import DriveCrypto
 import DriveDatabase
 import DriveEvents
 import DriveModel
+import DriveTasks
 import DriveUploads
 import Foundation
 import Testing

@@ -2,6 +2,7 @@ import DriveCrypto
 import DriveDatabase
 import DriveEvents
 import DriveModel
+import DriveTasks
 import DriveStorage
 import Foundation
 import Testing
