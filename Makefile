@@ -34,6 +34,7 @@ crash: prepare ## Kill the server a thousand times and check what is left
 bench: release ## Measure, and write docs/benchmarks.md
 	scripts/prepare bench
 	swift build -c release --package-path Benchmarks
+	swift build -c release --product task-benchmark
 	Benchmarks/run --drive $(RELEASE)
 
 format: ## Format all Swift files

@@ -129,6 +129,17 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // Measures the task engine itself; `make bench` builds and runs it.
+        .executableTarget(
+            name: "task-benchmark",
+            dependencies: [
+                "DriveModel", "DriveDatabase", "DriveEvents", "DriveTasks",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict
+        ),
+
         // What several test targets share.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "DriveModelTests", dependencies: ["DriveModel", "TestSupport"], swiftSettings: strict),

@@ -10,22 +10,41 @@ extension TaskEngine {
     /// Where a timetable has no next time, which is refused when it is made.
     private static let unreachable = Duration.seconds(366 * 86_400)
 
-    /// Puts a timetable on record, or changes the one with this id: for the server's own, which stand in the program.
-    public func keepSchedule(_ scheduleId: String, cron: CronExpression, task: CreateTaskRequest, account: UUID) async throws {
-        let now = surroundings.now()
-        guard let next = cron.next(after: now) else {
-            throw DriveError(.invalidRequest, "The timetable \(cron) never comes.", details: ["rule": "cron"])
+    /// A timetable that stands in the program.
+    public struct FixedSchedule: Sendable {
+        public var scheduleId: String
+        public var cron: CronExpression
+        public var task: CreateTaskRequest
+
+        public init(scheduleId: String, cron: CronExpression, task: CreateTaskRequest) {
+            self.scheduleId = scheduleId
+            self.cron = cron
+            self.task = task
         }
-        let stored = try SQLValue.encoded(task)
+    }
+
+    /// Puts the server's own timetables on record. A changed one begins anew; the same one keeps its time over restarts.
+    public func keep(_ schedules: [FixedSchedule]) async throws {
+        let now = surroundings.now()
+        let rows = try schedules.map { schedule -> [SQLValue] in
+            guard let next = schedule.cron.next(after: now) else {
+                throw DriveError(.invalidRequest, "The timetable \(schedule.cron) never comes.", details: ["rule": "cron"])
+            }
+            return [
+                .text(schedule.scheduleId), .uuid(Self.systemAccount), .text(schedule.cron.description), try .encoded(schedule.task),
+                .timestamp(next), .timestamp(now),
+            ]
+        }
         try await database.write { sql in
-            // A changed timetable begins anew; the same one keeps its time over restarts.
-            try sql.execute(
-                """
-                INSERT INTO task_schedules (schedule_id, account_id, cron, task, next_run_at, created_at) VALUES ($1, $2, $3, $4, $5, $6)
-                ON CONFLICT (schedule_id) DO UPDATE SET task = excluded.task, cron = excluded.cron,
-                    next_run_at = CASE WHEN task_schedules.cron = excluded.cron THEN task_schedules.next_run_at ELSE excluded.next_run_at END
-                """, [.text(scheduleId), .uuid(account), .text(cron.description), stored, .timestamp(next), .timestamp(now)])
-            sql.notify(Self.scheduleChannel, scheduleId)
+            for row in rows {
+                try sql.execute(
+                    """
+                    INSERT INTO task_schedules (schedule_id, account_id, cron, task, next_run_at, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+                    ON CONFLICT (schedule_id) DO UPDATE SET task = excluded.task, cron = excluded.cron, next_run_at =
+                        CASE WHEN task_schedules.cron = excluded.cron THEN task_schedules.next_run_at ELSE excluded.next_run_at END
+                    """, row)
+            }
+            sql.notify(Self.scheduleChannel, "")
         }
     }
 

@@ -54,10 +54,9 @@ public final class TaskWorker: Sendable {
     public var runningCount: Int { state.withLock { $0.running.count } }
 
     /// Works until the Swift task that runs this is cancelled; then lets the running tasks run on for a while, gives the rest
-    /// back, and returns. Throws only where it cannot begin.
+    /// back, and returns. Throws only where it cannot listen to the database at all.
     public func run() async throws {
-        try await engine.database.write { [self] sql in try engine.enlist(id, name: name, isLease: false, in: sql) }
-        try await engine.refreshDurations()
+        await enlist()
         let listener = try engine.database.listen(to: [TaskEngine.workChannel, TaskEngine.controlChannel, TaskEngine.scheduleChannel])
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.listen(to: listener) }
@@ -82,6 +81,18 @@ public final class TaskWorker: Sendable {
         }
         // When nothing of this worker beats any more.
         await farewell()
+    }
+
+    /// Puts this worker on record; where the database does not answer, as soon as it does.
+    private func enlist() async {
+        while !Task.isCancelled {
+            do {
+                return try await engine.database.write { [self] sql in try engine.enlist(id, name: name, isLease: false, in: sql) }
+            } catch {
+                logger.warning("this worker cannot begin yet", metadata: ["error": "\(error)"])
+                await pause(engine.settings.pollInterval)
+            }
+        }
     }
 
     private let stopSignal = WakeSignal()

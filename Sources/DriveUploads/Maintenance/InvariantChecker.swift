@@ -6,7 +6,7 @@ import Foundation
 
 /// One thing that should not be.
 public struct Finding: Codable, Hashable, Sendable {
-    /// A stable word: `blob.missing`, `blob.damaged`, `blob.orphaned`, `reference.count`, `usage`, `staging.orphaned`, …
+    /// A stable word: `blob.missing`, `blob.damaged`, `blob.orphaned`, `reference.count`, `usage`, `staging.orphaned`, `task.lease`, …
     public var kind: String
     public var subject: String
     public var message: String
@@ -40,7 +40,14 @@ public struct InvariantChecker: Sendable {
         findings += try await checkOpenBytes(repair: repair)
         findings += try await checkStaging(repair: repair)
         findings += try await checkTasks()
+        findings += try await checkTaskEngine(repair: repair)
         return findings
+    }
+
+    private func checkTaskEngine(repair: Bool) async throws -> [Finding] {
+        let invariants = TaskInvariants(now: surroundings.now(), repair: repair)
+        if repair { return try await database.write { sql in try invariants.findings(in: sql) } }
+        return try await database.read { sql in try invariants.findings(in: sql) }
     }
 
     private struct Blob: Sendable {

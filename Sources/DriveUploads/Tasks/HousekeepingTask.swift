@@ -34,10 +34,11 @@ public struct HousekeepingTask: TaskHandler {
     /// Puts the steps' timetables on record.
     public static func schedule(in engine: TaskEngine, every interval: Duration) async throws {
         let cron = try CronExpression("@every \(max(1, Int(interval.inSeconds)))s")
-        for step in Housekeeping.Step.allCases {
-            try await engine.keepSchedule(
-                "drive." + step.rawValue, cron: cron,
-                task: CreateTaskRequest(type: .custom, kind: "drive." + step.rawValue, name: step.title), account: TaskEngine.systemAccount)
-        }
+        try await engine.keep(
+            Housekeeping.Step.allCases.map { step in
+                TaskEngine.FixedSchedule(
+                    scheduleId: "drive." + step.rawValue, cron: cron,
+                    task: CreateTaskRequest(type: .custom, kind: "drive." + step.rawValue, name: step.title))
+            })
     }
 }

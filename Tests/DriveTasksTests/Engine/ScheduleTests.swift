@@ -83,14 +83,13 @@ import Testing
     @Test(arguments: Engine.underTest)
     func theProgramsOwnKeepTheirTimeOverRestarts(kind: Engine) async throws {
         try await TaskSite.with(kind) { site in
-            let account = TaskEngine.systemAccount
             let (hourly, daily) = (try CronExpression("@every 1h"), try CronExpression("@daily"))
-            try await site.engine.keepSchedule("house", cron: hourly, task: Self.task, account: account)
+            try await site.engine.keep([.init(scheduleId: "house", cron: hourly, task: Self.task)])
             let first = try #require(try await site.service.schedules(in: .everybody).first?.nextRunAt)
             site.clock.advance(by: .seconds(1800))
-            try await site.engine.keepSchedule("house", cron: hourly, task: Self.task, account: account)
+            try await site.engine.keep([.init(scheduleId: "house", cron: hourly, task: Self.task)])
             #expect(try await site.service.schedules(in: .everybody).map(\.nextRunAt) == [first])
-            try await site.engine.keepSchedule("house", cron: daily, task: Self.task, account: account)
+            try await site.engine.keep([.init(scheduleId: "house", cron: daily, task: Self.task)])
             #expect(try await site.service.schedules(in: .everybody).map(\.cron) == ["@daily"])
             #expect(try await site.service.schedules(in: .everybody).first?.nextRunAt != first)
         }

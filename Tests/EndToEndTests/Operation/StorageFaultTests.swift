@@ -93,7 +93,7 @@ import Testing
             "staging.preallocate:errno=ENOSPC@1", "chunk.write.before:errno=ENOSPC@1", "chunk.write.before:short@1",
             "file.fsync.before:errno=EIO@1", "blob.rename.before:errno=EIO@1", "directory.fsync.before:errno=EIO@1",
             "directory.fsync.before:errno=EIO@2",  // Behind the commits of the start itself.
-            "database.commit.before:errno=EIO@10", "database.commit.before:errno=ENOSPC@11",
+            "database.commit.before:errno=EIO@13", "database.commit.before:errno=ENOSPC@14",
         ]) func oneRequestUploadsLeaveNothing(_ rule: String) async throws
     {
         try await withServer("fault-direct", environment: ["DRIVE_FAULTS": rule]) { server in
@@ -118,7 +118,7 @@ import Testing
         defer { data.remove() }
         let token = try await data.token(account: "a")
         // The commits of the start itself are let through: they are few, and how many does not matter here.
-        let rule = "database.commit.before:errno=EIO@\(step * 5)..\(step * 5 + 1)"
+        let rule = "database.commit.before:errno=EIO@\(step * 5 + 4)..\(step * 5 + 5)"
         try await withServer("fault-commit", environment: ["DRIVE_FAULTS": rule], data: data) { server in
             let client = TestClient(base: server.base, token: token)
             var files = 0
