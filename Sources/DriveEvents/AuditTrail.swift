@@ -57,7 +57,7 @@ public enum AuditTrail {
         sql.afterCommit {
             var metadata: Logger.Metadata = ["audit_id": "\(id)", "action": "\(action)", "object_type": "\(objectType)"]
             metadata["object_id"] = objectId.map { "\($0)" }
-            metadata["account_id"] = account.map { "\($0.uuidString.lowercased())" }
+            metadata["account_id"] = account.map { "\($0.lowercaseString)" }
             metadata["address"] = address.map { "\($0)" }
             metadata["request_id"] = requestId.map { "\($0)" }
             if !details.isEmpty { metadata["details"] = "\(text)" }

@@ -61,7 +61,7 @@ public enum EventOutbox {
                 RETURNING last_sequence
                 """, [.uuid(account), .int(events.count)])
             let first = try (row?.int64("last_sequence") ?? 0) - Int64(events.count - 1)
-            let id = account.uuidString.lowercased()
+            let id = account.lowercaseString
             // Wakes readers on every instance; the rows are the truth.
             sql.notify(channel, id)
             if events.count == 1, byAccount.count == 1, let event = events.first {

@@ -18,9 +18,6 @@ public struct TaskSettings: Sendable {
     public var drainTime: Duration = .seconds(5)
     /// How long a handler may take to stop at a safe step; then its slot is free without it.
     public var interruptionPatience: Duration = .seconds(10)
-    /// Ended tasks are removed after this time.
-    public var retention: Duration = .seconds(30 * 86_400)
-    public var idempotencyLifetime: Duration = .seconds(24 * 3600)
     /// Open tasks an account may have.
     public var maximumOpenPerAccount = 100_000
 
@@ -32,6 +29,8 @@ public struct TaskSettings: Sendable {
 public final class TaskEngine: Sendable {
     /// The channels by which workers hear of work and of what was asked of running tasks.
     static let workChannel = "drive_task_work"
+    /// Told in the place of a queue's name where a limit has room again.
+    static let anyQueue = "*"
     static let controlChannel = "drive_task_control"
     static let scheduleChannel = "drive_task_schedules"
     /// The account of the server's own tasks; nobody gets events of it.
@@ -55,7 +54,7 @@ public final class TaskEngine: Sendable {
         var sizeClass: Int
 
         init(type: TaskType, kind: String?, size: Int64?) {
-            self.kind = kind.map { "\(type.rawValue):\($0)" } ?? type.rawValue
+            self.kind = TaskEngine.laneType(type, kind: kind)
             sizeClass = DurationEstimate.sizeClass(size)
         }
 
@@ -86,17 +85,16 @@ public final class TaskEngine: Sendable {
         handlers.withLock { $0[HandlerKey(type: type, kind: kind)] }
     }
 
-    /// The types of which this program has a handler.
-    var handledTypes: Set<String> { handlers.withLock { Set($0.keys.map(\.type.rawValue)) } }
+    /// The types and kinds of which this program has a handler, as `laneType` names them.
+    var handledTypes: Set<String> { handlers.withLock { Set($0.keys.map { Self.laneType($0.type, kind: $0.kind) }) } }
 
     /// The limits, with those of the handlers' types.
     func limits() -> TurnPlanner.Limits {
         var limits = settings.limits
         let all = handlers.withLock { Array($0.values) }
-        for handler in all where handler.kind == nil {
-            if let maximum = handler.policy.maximumRunning, limits.perType[handler.type.rawValue] == nil {
-                limits.perType[handler.type.rawValue] = maximum
-            }
+        for handler in all {
+            let type = Self.laneType(handler.type, kind: handler.kind)
+            if let maximum = handler.policy.maximumRunning, limits.perType[type] == nil { limits.perType[type] = maximum }
         }
         return limits
     }

@@ -69,7 +69,7 @@ extension DriveClient {
             .GET, scope.tasks,
             query: [
                 ("type", filter.type?.rawValue), ("kind", filter.kind), ("status", filter.status?.rawValue), ("batchId", filter.batchId),
-                ("accountId", filter.accountId?.uuidString.lowercased()), ("sortBy", filter.sortBy),
+                ("accountId", filter.accountId?.lowercaseString), ("sortBy", filter.sortBy),
                 ("sortDescending", filter.sortDescending.map { String($0) }), ("offset", String(offset)), ("limit", String(limit)),
             ])
         return try await page(call, policy)

@@ -102,8 +102,8 @@ extension DriveClient {
         var call = HTTPCall(
             .POST, Self.upload + ["direct"],
             query: [
-                ("fileName", request.fileName), ("contentType", request.contentType), ("poolId", request.poolId?.uuidString.lowercased()),
-                ("bundleId", request.bundleId?.uuidString.lowercased()), ("expiredAt", request.expiredAt?.description),
+                ("fileName", request.fileName), ("contentType", request.contentType), ("poolId", request.poolId?.lowercaseString),
+                ("bundleId", request.bundleId?.lowercaseString), ("expiredAt", request.expiredAt?.description),
             ])
         call.headers = [
             ("Content-Type", MediaType.unknown), ("Idempotency-Key", idempotencyKey),

@@ -125,6 +125,6 @@ public struct BulkOperation: Hashable, Sendable {
 extension JSONValue {
     /// In lower case, as all of the API writes UUIDs.
     fileprivate init(_ id: UUID) {
-        self = .string(id.uuidString.lowercased())
+        self = .string(id.lowercaseString)
     }
 }

@@ -23,7 +23,7 @@ struct PostgresParameters {
             case .timestamp(let value): try addText(value.description, PostgresType.timestamptz)
             // Inferred: the same text serves a VARCHAR and a UUID or JSONB column.
             case .text(let value), .json(let value): try addText(value, PostgresType.unknown)
-            case .uuid(let value): try addText(value.uuidString.lowercased(), PostgresType.unknown)
+            case .uuid(let value): try addText(value.lowercaseString, PostgresType.unknown)
             case .blob(let value): addBinary(value)
             }
         }

@@ -101,7 +101,7 @@ struct SQLiteSession: SQLSession {
                 : value.withUnsafeBytes { sqlite3_bind_blob64(statement, index, $0.baseAddress, UInt64($0.count), transient) }
         case .bool(let value): sqlite3_bind_int64(statement, index, value ? 1 : 0)
         case .timestamp(let value): sqlite3_bind_int64(statement, index, value.microseconds)
-        case .uuid(let value): bind(value.uuidString.lowercased(), to: statement, at: index)
+        case .uuid(let value): bind(value.lowercaseString, to: statement, at: index)
         }
     }
 

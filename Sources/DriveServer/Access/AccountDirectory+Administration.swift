@@ -20,7 +20,7 @@ extension AccountDirectory {
                     .timestamp(surroundings.now()),
                 ])
             guard created > 0 else { throw DriveError(.conflict, "There is an account of that name already.") }
-            let entry = actor.entry("account.create", "account", id.uuidString.lowercased(), ["role": .string(role.rawValue)])
+            let entry = actor.entry("account.create", "account", id.lowercaseString, ["role": .string(role.rawValue)])
             try trail.append(entry, in: sql)
             return try Self.account(id, sql)
         }
@@ -109,7 +109,7 @@ extension AccountDirectory {
             let changed = try sql.execute(
                 "UPDATE api_tokens SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL", [.timestamp(now), .text(tokenId)])
             if changed > 0 {
-                let account = JSONValue.string(accountId.uuidString.lowercased())
+                let account = JSONValue.string(accountId.lowercaseString)
                 try trail.append(actor.entry("token.revoke", "token", tokenId, ["account": account]), in: sql)
             }
             return accountId
@@ -127,7 +127,7 @@ extension AccountDirectory {
                 "UPDATE api_tokens SET revoked_at = $1 WHERE account_id = $2 AND revoked_at IS NULL", [.timestamp(now), .uuid(accountId)])
             if changed > 0 {
                 let entry = actor.entry(
-                    "token.revokeAll", "account", accountId.uuidString.lowercased(), ["count": .integer(Int64(changed))])
+                    "token.revokeAll", "account", accountId.lowercaseString, ["count": .integer(Int64(changed))])
                 try trail.append(entry, in: sql)
             }
             return changed
@@ -143,7 +143,7 @@ extension AccountDirectory {
     ) async throws(DriveError) -> Account {
         let changed = try await audit.write(to: database) { sql, trail in
             if try body(sql, Self.account(id, sql)) {
-                try trail.append(actor.entry(action, "account", id.uuidString.lowercased(), details), in: sql)
+                try trail.append(actor.entry(action, "account", id.lowercaseString, details), in: sql)
             }
             return try Self.account(id, sql)
         }

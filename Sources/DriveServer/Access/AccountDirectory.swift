@@ -86,7 +86,7 @@ package struct AccountDirectory: Sendable {
                 ])
             if created > 0 {
                 let entry = AuditActor.system.entry(
-                    "account.create", "account", made.uuidString.lowercased(), ["issuer": .string(issuer), "role": .string(role.rawValue)])
+                    "account.create", "account", made.lowercaseString, ["issuer": .string(issuer), "role": .string(role.rawValue)])
                 try trail.append(entry, in: sql)
                 return made
             }
@@ -98,7 +98,7 @@ package struct AccountDirectory: Sendable {
             if try row.text("role") != role.rawValue {
                 try sql.execute("UPDATE accounts SET role = $1 WHERE id = $2", [.text(role.rawValue), .uuid(id)])
                 let entry = AuditActor.system.entry(
-                    "account.role", "account", id.uuidString.lowercased(), ["role": .string(role.rawValue)])
+                    "account.role", "account", id.lowercaseString, ["role": .string(role.rawValue)])
                 try trail.append(entry, in: sql)
             }
             return id

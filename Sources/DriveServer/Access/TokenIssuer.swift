@@ -70,7 +70,7 @@ package struct TokenIssuer: Sendable {
         let record = try newRecord(of: accountId, name: name, role: TokenRole(role), lifetime: lifetime)
         let token = try signed(
             AccountClaims(
-                iss: Self.issuer, aud: audience, sub: accountId.uuidString.lowercased(), jti: record.id, role: role,
+                iss: Self.issuer, aud: audience, sub: accountId.lowercaseString, jti: record.id, role: role,
                 iat: record.createdAt.seconds, exp: record.expiresAt.seconds))
         let refusal = role == .admin ? "Only an administrator's account can have an administrator's token." : nil
         try await keep(record, unlessAdministrator: refusal, by: actor)
@@ -88,7 +88,7 @@ package struct TokenIssuer: Sendable {
         let record = try newRecord(of: accountId, name: name, role: .worker, lifetime: lifetime)
         let token = try signed(
             WorkerClaims(
-                iss: Self.issuer, aud: Self.workerAudience, sub: accountId.uuidString.lowercased(), jti: record.id, kinds: grant.kinds,
+                iss: Self.issuer, aud: Self.workerAudience, sub: accountId.lowercaseString, jti: record.id, kinds: grant.kinds,
                 scope: grant.allAccounts ? WorkerGrant.allScope : nil, iat: record.createdAt.seconds, exp: record.expiresAt.seconds))
         let refusal = grant.allAccounts ? "Only an administrator's account can have a worker token for all accounts." : nil
         let details: [String: JSONValue] = [
@@ -128,7 +128,7 @@ package struct TokenIssuer: Sendable {
                     .text(record.id), .uuid(record.accountId), .text(record.name), .text(record.role.rawValue),
                     .timestamp(record.createdAt), .timestamp(record.expiresAt),
                 ])
-            let owner: [String: JSONValue] = ["account": .string(record.accountId.uuidString.lowercased())]
+            let owner: [String: JSONValue] = ["account": .string(record.accountId.lowercaseString)]
             try trail.append(actor.entry("token.create", "token", record.id, details.merging(owner) { $1 }), in: sql)
         }
     }
@@ -139,7 +139,7 @@ package struct TokenIssuer: Sendable {
     ) throws(DriveError) -> String {
         try signed(
             UploadClaims(
-                iss: Self.issuer, aud: Self.uploadAudience, sub: accountId.uuidString.lowercased(), task: taskId, serial: serial,
+                iss: Self.issuer, aud: Self.uploadAudience, sub: accountId.lowercaseString, task: taskId, serial: serial,
                 iat: surroundings.now().seconds, exp: expiresAt.seconds))
     }
 

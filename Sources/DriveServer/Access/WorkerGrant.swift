@@ -1,10 +1,10 @@
 import DriveModel
+import DriveTasks
 import Foundation
 
 /// What a worker token lets its holder lease.
 package struct WorkerGrant: Sendable, Hashable {
-    static let mostKinds = 25
-    static let longestKind = 100
+    static let mostKinds = TaskRequestRules.mostKinds
     /// The claim `scope` of a token for all accounts.
     static let allScope = "all"
 
@@ -23,16 +23,12 @@ package struct WorkerGrant: Sendable, Hashable {
         kinds.isEmpty || asked.allSatisfy(kinds.contains)
     }
 
-    /// Throws `invalidRequest` for a kind that is none, or for more kinds than a token should carry.
+    /// Throws `invalidRequest` for a kind that no task can have, or for more kinds than a token should carry.
     func check() throws(DriveError) {
-        guard kinds.count <= Self.mostKinds, kinds.allSatisfy({ $0.utf8.count <= Self.longestKind && AccountRules.isValid(name: $0) })
-        else {
-            throw DriveError(
-                .invalidRequest,
-                "A worker token names at most \(Self.mostKinds) kinds, each of 1 to \(Self.longestKind) bytes without control characters "
-                    + "and without blanks at its ends.",
-                details: ["rule": "kinds"])
+        guard kinds.count <= Self.mostKinds else {
+            throw DriveError(.invalidRequest, "A worker token names at most \(Self.mostKinds) kinds.", details: ["rule": "kinds"])
         }
+        for kind in kinds { try TaskRequestRules.checkKind(kind) }
     }
 
     /// Reads the claims `kinds` and `scope`; nil where they have a wrong form.

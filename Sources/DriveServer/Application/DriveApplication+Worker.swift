@@ -8,16 +8,16 @@ import ServiceLifecycle
 import UnixSignals
 
 extension DriveApplication {
+    /// Why no worker can run beside this configuration's server; nil where one can.
+    package static func workerRefusal(_ configuration: DriveConfiguration) -> String? {
+        guard configuration.database.url == nil else { return nil }
+        return "An SQLite data folder is its server's alone, and drive serve runs its tasks already; a worker apart needs PostgreSQL (DATABASE_URL)."
+    }
+
     /// Runs tasks beside the servers of a PostgreSQL database, without serving requests, until SIGTERM or SIGINT.
     ///
-    /// Throws `INVALID_REQUEST` over SQLite, which is its server's alone.
+    /// Call it only where `workerRefusal` has nothing to say.
     package static func work(_ configuration: DriveConfiguration, ready: @escaping @Sendable (_ name: String) -> Void) async throws {
-        guard configuration.database.url != nil else {
-            throw DriveError(
-                .invalidRequest,
-                "An SQLite data folder is its server's alone, and drive serve runs its tasks already; a worker apart needs a database address (DATABASE_URL, PostgreSQL).",
-                details: ["rule": "database.url"])
-        }
         let logger = Logger(label: "Drive.Worker")
         for warning in configuration.warnings { logger.warning("\(warning)") }
         let faults = try Faults(specification: configuration.faults ?? "")

@@ -133,9 +133,7 @@ extension DriveConfiguration {
         settings.slots = tasks.slots
         settings.limits.perAccount = tasks.maxRunningPerAccount == 0 ? nil : tasks.maxRunningPerAccount
         settings.limits.perPool = tasks.maxRunningPerPool == 0 ? nil : tasks.maxRunningPerPool
-        settings.retention = tasks.retention
         settings.drainTime = tasks.drainTime
-        settings.idempotencyLifetime = uploads.idempotencyLifetime
         return settings
     }
 

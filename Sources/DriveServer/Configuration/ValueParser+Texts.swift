@@ -1,3 +1,4 @@
+import DriveModel
 import Foundation
 
 extension ValueParser where Value == String {
@@ -88,7 +89,7 @@ extension ValueParser where Value == UUID {
                 guard let value = UUID(uuidString: text) else { throw ValueRejection("is not a UUID") }
                 return value
             },
-            format: { $0.uuidString.lowercased() })
+            format: { $0.lowercaseString })
     }
 }
 

@@ -26,7 +26,7 @@ enum PoolRoutes {
         guard let name = body.name else { throw DriveError(.invalidRequest, "The field name is missing.", details: ["rule": "name"]) }
         let pool = try await call.services.pools.create(name: name, path: nil, policy: body.applied(to: PoolPolicy()))
         try await call.services.audit.record(
-            call.actor.entry("pool.create", "pool", pool.id.uuidString.lowercased()), in: call.services.database)
+            call.actor.entry("pool.create", "pool", pool.id.lowercaseString), in: call.services.database)
         return try call.reply(pool, status: .created)
     }
 
@@ -37,7 +37,7 @@ enum PoolRoutes {
         let pool = try await call.services.pools.update(
             id, name: body.name ?? current.name, policy: body.applied(to: current.policy), makeDefault: body.isDefault ?? false)
         try await call.services.audit.record(
-            call.actor.entry("pool.update", "pool", id.uuidString.lowercased()), in: call.services.database)
+            call.actor.entry("pool.update", "pool", id.lowercaseString), in: call.services.database)
         return try call.reply(pool)
     }
 }

@@ -17,7 +17,7 @@ enum TaskWorkRoutes {
     ]
 
     /// The kinds one call may ask for.
-    private static let mostKinds = 100
+    private static let mostKinds = TaskRequestRules.mostKinds
 
     @Sendable private static func lease(_ call: Call) async throws -> Response {
         let request: TaskLeaseRequest = try await call.json()

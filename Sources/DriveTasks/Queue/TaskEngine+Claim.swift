@@ -83,11 +83,11 @@ extension TaskEngine {
             """
             SELECT lane_id, account_id, type, pool_key, priority, tag FROM task_lanes
             WHERE queue = $1 AND account_id \(sql.dialect.isAnyUUID("$2")) AND is_waiting\(lock)
-            """, [.text(queue), sql.dialect.list(order.map { $0.uuidString.lowercased() })])
+            """, [.text(queue), sql.dialect.list(order.map { $0.lowercaseString })])
         // A type that a newer server made waits for one that knows it.
         for row in lanes {
             let type = try row.text("type")
-            guard TaskType(rawValue: type) != nil, types?.contains(type) ?? true else { continue }
+            guard TaskType(rawValue: String(type.prefix { $0 != ":" })) != nil, types?.contains(type) ?? true else { continue }
             accounts[try row.uuid("account_id")]?.lanes.append(
                 TurnPlanner.Lane(
                     id: try row.int64("lane_id"), type: type, pool: try row.text("pool_key"),
@@ -189,7 +189,7 @@ extension TaskEngine {
         }
         for account in planner.accounts where planner.servedAccounts.contains(account.id) {
             accounts.append { row in
-                row.add("account_id", account.id.uuidString.lowercased())
+                row.add("account_id", account.id.lowercaseString)
                 row.add("tag", account.tag)
                 row.add("lane_time", account.laneTime)
                 row.add("turn", account.turn ?? account.tag)
@@ -252,6 +252,14 @@ extension TaskEngine {
             """, [.timestamp(now), .int(Self.dueBatch)]
         ).filter { TaskType(rawValue: try $0.text("type")) != nil }
         try makeReady(try due.map { try TaskRow($0) }, in: sql)
+    }
+
+    /// Which of these queues have waiting tasks, and when the next task falls due: looked at before a claim, which is a write.
+    func outlook(_ queues: [String], in sql: any SQLSession) throws -> (waiting: [String], due: Timestamp?) {
+        let waiting = try queues.filter { queue in
+            try sql.first("SELECT 1 AS waiting FROM task_accounts WHERE queue = $1 AND is_waiting LIMIT 1", [.text(queue)]) != nil
+        }
+        return (waiting, try nextDue(in: sql))
     }
 
     /// When the next task falls due; nil where none waits for its time.

@@ -91,7 +91,7 @@ extension TaskEngine {
             WHERE task_id = $1
             """, [.text(task.taskId), .text(next.status.rawValue), .timestamp(now), .int(dependencies)])
         if let batch = task.summary.batchId { try TaskBatches.reopen(batch, status: task.summary.status, in: sql) }
-        outcome.add(TaskEvents.changed("retrying", .init(task.summary), status: next.status, reason: nil, now: now))
+        outcome.add(TaskEvents.retrying(.init(task.summary), attempt: 0, message: task.summary.errorMessage ?? "", runAt: now))
         if dependencies == 0 { outcome.ready.append(task) }
     }
 
@@ -132,7 +132,34 @@ extension TaskEngine {
             DELETE FROM task_batches WHERE batch_id IN (SELECT batch_id FROM task_batches b WHERE completed_at < $1
             AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.batch_id = b.batch_id) LIMIT $2)
             """, [.timestamp(cutoff), .int(limit)])
-        return max(old.count, batches)
+        return max(old.count, batches, try removeIdleLanes(limit: limit, in: sql))
+    }
+
+    /// Lanes and accounts of which nothing waits or runs; they are made anew when something does.
+    private static func removeIdleLanes(limit: Int, in sql: any SQLSession) throws -> Int {
+        // Whoever is adding to one holds it, and it stays.
+        let lanes = try sql.query(
+            """
+            SELECT lane_id FROM task_lanes WHERE NOT is_waiting
+            AND NOT EXISTS (SELECT 1 FROM task_running r WHERE r.lane_id = task_lanes.lane_id AND r.running <> 0)
+            LIMIT $1\(sql.dialect.forUpdateSkipLocked)
+            """, [.int(limit)]
+        ).map { try $0.int64("lane_id") }
+        for lane in lanes {
+            let removed = try sql.execute(
+                """
+                DELETE FROM task_lanes WHERE lane_id = $1 AND NOT is_waiting AND NOT EXISTS
+                (SELECT 1 FROM tasks WHERE lane_id = $1 AND status = 'Pending' AND rank IS NOT NULL)
+                """, [.integer(lane)])
+            if removed == 1 { try sql.execute("DELETE FROM task_running WHERE lane_id = $1 AND running = 0", [.integer(lane)]) }
+        }
+        try sql.execute(
+            """
+            DELETE FROM task_accounts WHERE NOT is_waiting AND NOT EXISTS (SELECT 1 FROM task_lanes l
+                WHERE l.queue = task_accounts.queue AND l.account_id = task_accounts.account_id)
+            AND tag <= (SELECT virtual_time FROM task_queues q WHERE q.queue = task_accounts.queue)
+            """)
+        return lanes.count
     }
 
     /// Removes an ended task with all that belongs to it.

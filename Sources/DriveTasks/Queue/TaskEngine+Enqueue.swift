@@ -142,6 +142,9 @@ extension TaskEngine {
 
     // MARK: Lanes
 
+    /// The type by which lanes and limits go: a Custom task's has its kind in it.
+    static func laneType(_ type: TaskType, kind: String?) -> String { kind.map { "\(type.rawValue):\($0)" } ?? type.rawValue }
+
     /// What tells lanes apart.
     struct LaneKey: Hashable, Comparable {
         var queue: String
@@ -153,16 +156,16 @@ extension TaskEngine {
         init(_ task: NewTask) {
             queue = task.queue
             accountId = task.accountId
-            type = task.type.rawValue
-            pool = task.poolId?.uuidString.lowercased() ?? ""
+            type = TaskEngine.laneType(task.type, kind: task.kind)
+            pool = task.poolId?.lowercaseString ?? ""
             priority = task.priority
         }
 
         init(_ task: TaskRow) {
             queue = task.queue ?? TaskQueues.drive
             accountId = task.summary.accountId
-            type = task.summary.type.rawValue
-            pool = task.poolId?.uuidString.lowercased() ?? ""
+            type = TaskEngine.laneType(task.summary.type, kind: task.summary.kind)
+            pool = task.poolId?.lowercaseString ?? ""
             priority = task.summary.priority
         }
 

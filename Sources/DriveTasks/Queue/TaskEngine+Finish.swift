@@ -234,7 +234,7 @@ extension TaskEngine {
         try learn(outcome.durations, in: sql)
         try addRunning(outcome.stoppedRunning, in: sql)
         // Others may have waited for a limit that has room now.
-        if !outcome.stoppedRunning.isEmpty { sql.notify(Self.workChannel, TaskQueues.drive) }
+        if !outcome.stoppedRunning.isEmpty { sql.notify(Self.workChannel, Self.anyQueue) }
     }
 
     /// A task that its client drives ended, in the caller's transaction: others may have waited for it, or count it.

@@ -54,6 +54,7 @@ extension TaskEngine {
                 let rows = try sql.query(
                     "SELECT * FROM tasks WHERE lease_owner = $1 AND status = 'InProgress' ORDER BY task_id LIMIT $2\(sql.dialect.forUpdate)",
                     [.text(worker), .int(Self.rescueBatch)])
+                let name = try sql.first("SELECT name FROM task_workers WHERE worker_id = $1", [.text(worker)])?.text("name")
                 let now = surroundings.now()
                 var outcome = Outcome()
                 for row in rows {
@@ -61,7 +62,7 @@ extension TaskEngine {
                     outcome.stopRunning(task.laneId)
                     let failure = TaskFailure(
                         code: "WORKER_LOST", message: "Its worker showed no sign of life any more.", isRetryable: true)
-                    try fail(task, failure, how: .lost, worker: worker, now: now, outcome: &outcome, in: sql)
+                    try fail(task, failure, how: .lost, worker: name ?? "unknown", now: now, outcome: &outcome, in: sql)
                 }
                 try settle(outcome, now: now, in: sql)
                 if rows.count < Self.rescueBatch { try dismiss(worker, in: sql) }
@@ -70,6 +71,33 @@ extension TaskEngine {
             guard let count else { return rescued }
             rescued += count
             if count < Self.rescueBatch { return rescued }
+        }
+    }
+
+    /// When each task that a worker outside holds last showed progress, by its lease.
+    func leaseActivity() async throws -> [String: Int64] {
+        try await database.read { sql in
+            let rows = try sql.query(
+                """
+                SELECT w.worker_id, t.last_activity FROM task_workers w JOIN tasks t ON t.lease_owner = w.worker_id
+                WHERE w.is_lease AND t.status = 'InProgress'
+                """)
+            return Dictionary(
+                try rows.map { (try $0.text("worker_id"), try $0.timestamp("last_activity").microseconds) }, uniquingKeysWith: { _, last in last })
+        }
+    }
+
+    /// Ends the attempt of a worker outside that shows signs of life, and no progress since `activity`.
+    func endStalledLease(_ lease: String, activity: Int64) async throws {
+        try await database.write { [self] sql in
+            let worker = try sql.first("SELECT name FROM task_workers WHERE worker_id = $1 AND is_lease\(sql.dialect.forUpdate)", [.text(lease)])
+            let found = try sql.first(
+                "SELECT * FROM tasks WHERE lease_owner = $1 AND status = 'InProgress'\(sql.dialect.forUpdate)", [.text(lease)])
+            guard let worker, let task = try found.map(TaskRow.init), task.summary.lastActivity.microseconds == activity else { return }
+            let failure = TaskFailure(code: "TASK_STALLED", message: "It showed no progress for too long.", isRetryable: true)
+            let ended = EndedAttempt(taskId: task.taskId, fencingToken: task.fencingToken, end: .failed(failure, outcome: .stalled))
+            _ = try finish([ended], worker: try worker.text("name"), in: sql)
+            try dismiss(lease, in: sql)
         }
     }
 

@@ -87,14 +87,16 @@ extension TaskEngine {
     }
 
     private func run(_ schedule: TaskSchedule, cron: CronExpression, now: Timestamp) async throws {
-        let task = try await newTask(of: schedule)
+        let owner = try await owner(of: schedule)
+        let task = try await newTask(of: schedule, by: owner)
         let following = cron.next(after: now) ?? now + Self.unreachable
         try await database.write { [self] sql in
             // Whoever changes the time makes the task.
             let isMine = try sql.execute(
                 "UPDATE task_schedules SET next_run_at = $3, last_run_at = $4 WHERE schedule_id = $1 AND next_run_at = $2",
                 [.text(schedule.scheduleId), .timestamp(schedule.nextRunAt), .timestamp(following), .timestamp(now)])
-            guard isMine == 1 else { return }
+            // Who is disabled, or gone, has nothing made.
+            guard isMine == 1, owner != nil else { return }
             let enqueued = try enqueue(task, in: sql)
             guard enqueued.isNew else { return }
             try sql.execute(
@@ -102,11 +104,22 @@ extension TaskEngine {
         }
     }
 
-    private func newTask(of schedule: TaskSchedule) async throws -> NewTask {
+    /// In whose name a timetable's tasks are made, with the role that the account has now; nil where it is disabled or gone.
+    private func owner(of schedule: TaskSchedule) async throws -> Caller? {
+        let account = schedule.accountId
+        guard account != Self.systemAccount else { return Caller(accountId: account, role: .admin) }
+        let row = try await database.read { sql in
+            try sql.first("SELECT role FROM accounts WHERE id = $1 AND disabled_at IS NULL", [.uuid(account)]).map { try $0.text("role") }
+        }
+        return row.map { Caller(accountId: account, role: AccountRole(rawValue: $0) ?? .user) }
+    }
+
+    private func newTask(of schedule: TaskSchedule, by owner: Caller?) async throws -> NewTask {
         let request = schedule.task
         let handler = handler(request.type, kind: request.kind)
-        // Anew each time: the pool's limit and the size are those of now. What it once passed is not refused any more.
-        let plan = try? await handler?.plan(request.parameters ?? [:], by: Caller(accountId: schedule.accountId, role: .admin))
+        // Anew each time: what the account may do, the pool's limit and the size are those of now.
+        var plan: TaskPlan?
+        if let handler, let owner { plan = try await handler.plan(request.parameters ?? [:], by: owner) }
         return try NewTask(
             type: request.type, kind: request.kind, queue: handler?.queue ?? TaskQueues.custom(request.kind ?? request.type.rawValue),
             name: request.name ?? request.kind ?? request.type.rawValue, description: request.description, accountId: schedule.accountId,

@@ -2,7 +2,9 @@ import DriveModel
 import Foundation
 
 /// What a request for a task must keep to, whatever its type.
-enum TaskRequestRules {
+public enum TaskRequestRules {
+    /// Kinds that one lease may ask for.
+    public static let mostKinds = 25
     static let maximumDependencies = 100
     static let maximumBatch = 1000
     static let maximumParameterBytes = 1 << 20
@@ -39,7 +41,8 @@ enum TaskRequestRules {
         guard (0...100).contains(priority) else { throw refusal("priority", "priority must be 0 to 100.") }
     }
 
-    static func checkKind(_ kind: String) throws(DriveError) {
+    /// Throws `INVALID_REQUEST` for what no Custom task's kind can be.
+    public static func checkKind(_ kind: String) throws(DriveError) {
         let isValid =
             (1...64).contains(kind.utf8.count)
             && kind.utf8.allSatisfy { byte in

@@ -48,7 +48,9 @@ extension TaskService {
         switch event {
         case .pause: try await uploads.pauseTask(task.taskId, by: owner)
         case .resume: try await uploads.resumeTask(task.taskId, by: owner)
-        case .cancel: try await uploads.cancelTask(task.taskId, by: owner)
+        case .cancel:
+            _ = try TaskLifeCycle.change(TaskState(task.status), on: .cancel, task: task.taskId)
+            try await uploads.cancelTask(task.taskId, by: owner)
         default:
             throw DriveError(
                 .taskState, "An upload is \(task.status.rawValue) and cannot be tried again by the server; create it anew.",
@@ -111,7 +113,7 @@ extension TaskService {
         let (engine, total) = (engine, removed)
         try await database.write { sql in
             try AuditTrail.append(
-                "task.cleanup", on: "account", id: caller.accountId.uuidString.lowercased(), by: caller,
+                "task.cleanup", on: "account", id: caller.accountId.lowercaseString, by: caller,
                 details: ["removed": .integer(Int64(total))], surroundings: engine.surroundings, in: sql)
         }
         return removed

@@ -14,7 +14,9 @@ extension TaskService {
     ///   - worker: the worker's name, for people.
     ///   - wait: how long to wait for a task, at most 30 s.
     public func lease(kinds: [String], worker: String, wait: Duration, in scope: TaskScope) async throws -> TaskLease? {
-        guard (1...20).contains(kinds.count) else { throw TaskRequestRules.refusal("kinds", "kinds has 1 to 20 kinds.") }
+        guard (1...TaskRequestRules.mostKinds).contains(kinds.count) else {
+            throw TaskRequestRules.refusal("kinds", "kinds has 1 to \(TaskRequestRules.mostKinds) kinds.")
+        }
         for kind in kinds { try TaskRequestRules.checkKind(kind) }
         guard worker.utf8.count <= 255, !worker.unicodeScalars.contains(where: { $0.value < 32 }) else {
             throw TaskRequestRules.refusal("worker", "worker has at most 255 bytes, and no control characters.")
@@ -41,7 +43,7 @@ extension TaskService {
         let hearing = listener.map { listener in
             Task {
                 for await element in listener.elements {
-                    if case .notification(_, let queue) = element, !queues.contains(queue) { continue }
+                    if case .notification(_, let queue) = element, queue != TaskEngine.anyQueue, !queues.contains(queue) { continue }
                     work.signal()
                 }
             }

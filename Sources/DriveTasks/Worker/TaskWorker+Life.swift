@@ -60,6 +60,7 @@ extension TaskWorker {
     /// Watches the others' signs of life. Every worker does; the row's lock decides who takes a lost one's tasks.
     func rescueOthers() async {
         var watch = LeaseWatch(patience: engine.settings.leasePatience)
+        var progress = LeaseWatch(patience: TaskPolicy().stallAfter)
         while !isStopping {
             do {
                 var counters = try await engine.heartbeats()
@@ -68,6 +69,12 @@ extension TaskWorker {
                     guard let heartbeat = counters[worker] else { continue }
                     let count = try await engine.rescue(worker, heartbeat: heartbeat)
                     logger.warning("a worker is lost; its tasks run again", metadata: ["worker": "\(worker)", "tasks": "\(count)"])
+                }
+                let activity = try await engine.leaseActivity()
+                for lease in progress.observe(activity, now: .now) {
+                    guard let last = activity[lease] else { continue }
+                    try await engine.endStalledLease(lease, activity: last)
+                    logger.error("a leased task shows no progress and is given to another worker")
                 }
             } catch {
                 logger.warning("other workers cannot be watched now", metadata: ["error": "\(error)"])

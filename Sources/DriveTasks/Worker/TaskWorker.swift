@@ -122,21 +122,36 @@ public final class TaskWorker: Sendable {
             }
             let wanted = min(free, Self.batch)
             state.withLock { $0.isClaiming = true }
-            let (taken, isPatient) = await take(wanted, startingAt: next)
+            let outcome = await take(wanted, startingAt: next)
             state.withLock { $0.isClaiming = false }
             next += 1
-            if taken < wanted, isPatient { await waitForWork() }
+            switch outcome {
+            case .taken(let count, let due): if count < wanted { await waitForWork(until: due) }
+            case .failed: await pause(engine.settings.pollInterval)
+            }
         }
     }
 
-    /// Takes from the queues in turn. The second value is false where the database did not answer: the wait is done already.
-    private func take(_ wanted: Int, startingAt first: Int) async -> (taken: Int, isPatient: Bool) {
-        var taken = 0
+    private enum Taking {
+        /// So many, and when the next task falls due.
+        case taken(Int, due: Timestamp?)
+        /// The database does not answer.
+        case failed
+    }
+
+    /// Takes from the queues in turn.
+    private func take(_ wanted: Int, startingAt first: Int) async -> Taking {
         // A newer server may have made tasks of types that this one does not know.
         let types = engine.handledTypes
-        for offset in queues.indices where taken < wanted {
-            let queue = queues[(first + offset) % queues.count]
-            do {
+        do {
+            let (engine, queues) = (engine, queues)
+            let (waiting, due) = try await engine.database.read { sql in try engine.outlook(queues, in: sql) }
+            // A claim puts what fell due into its lane, whatever its queue.
+            let isDue = due.map { $0 <= engine.surroundings.now() } ?? false
+            let promising = isDue ? queues : waiting
+            var taken = 0
+            for offset in promising.indices where taken < wanted {
+                let queue = promising[(first + offset) % promising.count]
                 let count = wanted - taken
                 let tasks = try await engine.database.write { [self] sql in
                     // Who was taken for lost takes nothing before it is on record again: nobody would watch over it.
@@ -146,29 +161,19 @@ public final class TaskWorker: Sendable {
                 for task in tasks {
                     if isStopping { end(task, as: .released) } else { start(task) }
                 }
-            } catch {
-                logger.warning("tasks cannot be taken now", metadata: ["queue": "\(queue)", "error": "\(error)"])
-                try? await Task.sleep(for: engine.settings.pollInterval)
-                return (taken, false)
             }
+            return .taken(taken, due: isDue ? nil : due)
+        } catch {
+            logger.warning("tasks cannot be taken now", metadata: ["error": "\(error)"])
+            return .failed
         }
-        return (taken, true)
     }
 
     /// Until a notification, a free slot, the next due time, or the regular look.
-    private func waitForWork() async {
-        var limit = engine.settings.pollInterval
-        if engine.database.dialect == .sqlite {
-            // One process alone: every change is told, so only times need a look.
-            limit = .seconds(15)
-        }
-        do {
-            if let due = try await engine.database.read({ [engine] sql in try engine.nextDue(in: sql) }) {
-                limit = min(limit, max(.milliseconds(1), due - engine.surroundings.now()))
-            }
-        } catch {
-            logger.debug("the next due time cannot be read", metadata: ["error": "\(error)"])
-        }
+    private func waitForWork(until due: Timestamp?) async {
+        // Over SQLite, which is this process's alone, every change is told; only times need a look.
+        var limit = engine.database.dialect == .sqlite ? .seconds(15) : engine.settings.pollInterval
+        if let due { limit = min(limit, max(.milliseconds(1), due - engine.surroundings.now())) }
         await workSignal.wait(atMost: limit)
     }
 

@@ -36,7 +36,7 @@ public final class BundleService: Sendable {
                 "INSERT INTO bundles (id, account_id, name, description, expired_at, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $6)",
                 [.uuid(id), .uuid(caller.accountId), .text(name), .text(description), .timestamp(expiredAt), .timestamp(now)])
             try AuditTrail.append(
-                "bundle.create", on: "bundle", id: id.uuidString.lowercased(), by: caller, surroundings: surroundings, in: sql)
+                "bundle.create", on: "bundle", id: id.lowercaseString, by: caller, surroundings: surroundings, in: sql)
             return FileBundle(
                 id: id, name: name, description: description, expiredAt: expiredAt, fileCount: 0, totalSize: 0, createdAt: now,
                 updatedAt: now)
@@ -79,7 +79,7 @@ public final class BundleService: Sendable {
                     .timestamp(now),
                 ])
             try AuditTrail.append(
-                "bundle.update", on: "bundle", id: id.uuidString.lowercased(), by: caller, surroundings: surroundings, in: sql)
+                "bundle.update", on: "bundle", id: id.lowercaseString, by: caller, surroundings: surroundings, in: sql)
             return bundle
         }
     }
@@ -91,7 +91,7 @@ public final class BundleService: Sendable {
             guard try FileRow.bundle(id, account: caller.accountId, in: sql) != nil else { throw Self.missing }
             try Self.remove(id, account: caller.accountId, withFiles: withFiles, now: surroundings.now(), in: sql)
             try AuditTrail.append(
-                "bundle.delete", on: "bundle", id: id.uuidString.lowercased(), by: caller, details: ["withFiles": .bool(withFiles)],
+                "bundle.delete", on: "bundle", id: id.lowercaseString, by: caller, details: ["withFiles": .bool(withFiles)],
                 surroundings: surroundings, in: sql)
         }
     }

@@ -72,7 +72,7 @@ public final class FileService: Sendable {
                         [.text(file.hash), .uuid(file.poolId), .timestamp(surroundings.now())])
                     try AuditTrail.append(
                         "file.damaged", on: "file", id: file.id, by: caller,
-                        details: ["hash": .string(file.hash), "poolId": .string(file.poolId.uuidString.lowercased())],
+                        details: ["hash": .string(file.hash), "poolId": .string(file.poolId.lowercaseString)],
                         surroundings: surroundings, in: sql)
                 }
             }.value

@@ -32,7 +32,7 @@ struct UploadDraft: Sendable {
         try QuotaLedger.reserve(demand, for: caller.accountId, settings: settings, in: sql)
         let parameters: [String: JSONValue] = [
             "fileName": .string(fileName), "fileSize": .integer(plan.fileSize), "contentType": .string(contentType),
-            "poolId": .string(pool.id.uuidString.lowercased()),
+            "poolId": .string(pool.id.lowercaseString),
         ]
         try sql.execute(
             """

@@ -64,7 +64,7 @@ enum UploadEvents {
         let facts: [String: JSONValue] = ["failedAt": .string("\(now)"), "errorMessage": .string(message)]
         var events = [
             DriveEvent(
-                type: "task.failed", taskId: record.taskId,
+                type: "task.\(status.rawValue.lowercased())", taskId: record.taskId,
                 data: base(record.taskId).merging(facts) { $1 }.merging(["status": .string(status.rawValue)]) { $1 })
         ]
         if record.legacyEvents {

@@ -151,7 +151,7 @@ extension UploadService {
             try sql.execute("DELETE FROM upload_tasks WHERE task_id IN (SELECT task_id FROM tasks WHERE \(condition))", ended)
             let removed = try sql.execute("DELETE FROM tasks WHERE \(condition)", ended)
             try AuditTrail.append(
-                "upload.cleanup", on: "account", id: caller.accountId.uuidString.lowercased(), by: caller,
+                "upload.cleanup", on: "account", id: caller.accountId.lowercaseString, by: caller,
                 details: ["removed": .integer(Int64(removed))],
                 surroundings: surroundings, in: sql)
             return removed

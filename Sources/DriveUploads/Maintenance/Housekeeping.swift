@@ -145,6 +145,7 @@ public final class Housekeeping: Sendable {
                     SELECT task_id, account_id, CASE WHEN created_at < $4 OR (expired_at IS NOT NULL AND expired_at < $2) THEN 1 ELSE 0 END
                         AS is_over FROM upload_tasks
                     WHERE status = 0 AND (created_at < $4 OR (expired_at IS NOT NULL AND expired_at < $2) OR (last_activity < $1
+                        AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.task_id = upload_tasks.task_id AND t.status = 'Paused')
                         AND NOT (concatenation IS NOT NULL AND concatenation = $5 AND NOT length_deferred AND bytes_uploaded = file_size)))
                     ORDER BY last_activity LIMIT $3
                     """,
@@ -198,7 +199,7 @@ public final class Housekeeping: Sendable {
                 let (id, account) = (try row.uuid("id"), try row.uuid("account_id"))
                 try BundleService.remove(id, account: account, withFiles: true, now: now, in: sql)
                 try AuditTrail.append(
-                    "bundle.expire", on: "bundle", id: id.uuidString.lowercased(), by: .system(for: account), surroundings: surroundings,
+                    "bundle.expire", on: "bundle", id: id.lowercaseString, by: .system(for: account), surroundings: surroundings,
                     in: sql)
             }
             return rows.count

@@ -209,7 +209,7 @@ public struct InvariantChecker: Sendable {
                 FROM account_usage a
                 """)
             var findings = unknown.map {
-                Finding(kind: "usage", subject: $0.uuidString.lowercased(), message: "has no usage row", repaired: repair)
+                Finding(kind: "usage", subject: $0.lowercaseString, message: "has no usage row", repaired: repair)
             }
             for row in rows {
                 let pairs = [
@@ -230,7 +230,7 @@ public struct InvariantChecker: Sendable {
                 for (column, computed) in wrong {
                     findings.append(
                         Finding(
-                            kind: "usage", subject: account.uuidString.lowercased(),
+                            kind: "usage", subject: account.lowercaseString,
                             message: "\(column) is \(try row.int64(column)), recomputed \(try row.int64(computed))", repaired: repair))
                 }
             }

@@ -142,16 +142,17 @@ struct TaskInvariants: Sendable {
             let (queue, account) = (try row.text("queue"), try row.uuid("account_id"))
             if repair {
                 // Level with where the queue stands, as one that comes anew.
+                let level =
+                    try sql.first("SELECT virtual_time FROM task_queues WHERE queue = $1", [.text(queue)])?.int64("virtual_time") ?? 0
                 try sql.execute(
                     """
                     INSERT INTO task_accounts (queue, account_id, tag, lane_time, turn, is_waiting)
-                    VALUES ($1, $2, COALESCE((SELECT virtual_time FROM task_queues WHERE queue = $1), 0), 0,
-                        COALESCE((SELECT virtual_time FROM task_queues WHERE queue = $1), 0), $3)
+                    VALUES ($1, $2, $4, 0, $4, $3)
                     ON CONFLICT (queue, account_id) DO UPDATE SET is_waiting = excluded.is_waiting
-                    """, [.text(queue), .uuid(account), .bool(true)])
+                    """, [.text(queue), .uuid(account), .bool(true), .integer(level)])
             }
             return finding(
-                "task.account", account.uuidString.lowercased(), "has waiting tasks in \(queue) and is not marked as waiting")
+                "task.account", account.lowercaseString, "has waiting tasks in \(queue) and is not marked as waiting")
         }
     }
 

@@ -118,7 +118,7 @@ public final class PoolDirectory: Sendable {
         try Self.validate(name: name, policy: policy)
         let id = Self.randomUUID(surroundings)
         let now = surroundings.now()
-        let path = path ?? "pools/\(id.uuidString.lowercased())"
+        let path = path ?? "pools/\(id.lowercaseString)"
         // Before the folder is made; the unique name decides a race.
         if try await list().contains(where: { $0.name == name }) { throw DriveError(.conflict, "A pool named \(name) exists already.") }
         try expectUnclaimed(path)
@@ -206,11 +206,11 @@ public final class PoolDirectory: Sendable {
                 // Publishing is a rename, which never crosses file systems.
                 // A folder of its own for each pool, so that nobody else's files are taken for unfinished uploads.
                 if try FileSystem.device(of: staging) == FileSystem.device(of: root) {
-                    stagingFolder = staging + "/" + id.uuidString.lowercased()
+                    stagingFolder = staging + "/" + id.lowercaseString
                 }
             }
             return try LocalPool(
-                root: root, identity: id.uuidString.lowercased(), isNew: isNew, staging: stagingFolder, io: io, faults: faults,
+                root: root, identity: id.lowercaseString, isNew: isNew, staging: stagingFolder, io: io, faults: faults,
                 surroundings: surroundings, directFrom: directFrom, exclusive: exclusive)
         } catch {
             if error.call == "flock" {

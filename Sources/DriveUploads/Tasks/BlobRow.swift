@@ -34,7 +34,7 @@ struct BlobRow: Sendable, Hashable {
         guard changed == 1 else { return }
         try AuditTrail.append(
             "file.damaged", on: "file", id: file, by: caller,
-            details: ["hash": .string(checksum), "poolId": .string(poolId.uuidString.lowercased())], surroundings: surroundings, in: sql)
+            details: ["hash": .string(checksum), "poolId": .string(poolId.lowercaseString)], surroundings: surroundings, in: sql)
     }
 
     /// Moves `count` references to another pool, where the bytes have arrived; part of the transaction that moves the files.

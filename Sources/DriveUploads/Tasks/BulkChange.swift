@@ -38,9 +38,9 @@ struct BulkChange: Sendable {
                 _ = try FileService.remove(file.id, account: caller.accountId, now: now, in: sql)
                 try audit("file.delete", file, in: sql)
             }
-        case .move:
+        case .move(_, let bundle):
             // Only what a dry run says: files are moved one by one, by `FileMover`.
-            guard let target, target.id != file.poolId else { return nil }
+            guard let target, target.id != file.poolId || (bundle != nil && bundle != file.bundleId) else { return nil }
             if let refusal = FileMover.refusal(of: file, in: target) { throw refusal }
             return {}
         case .rename(let template):

@@ -164,7 +164,7 @@ struct BulkOperationTask: TaskHandler {
     private func change(_ keys: [Key], _ request: BulkRequest, from state: State, for task: any TaskContext) async throws -> State {
         let now = tools.surroundings.now()
         var target: Pool?
-        if case .move(let pool) = request.operation { target = try await tools.pools.open(pool).pool }
+        if case .move(let pool, _) = request.operation { target = try await tools.pools.open(pool).pool }
         let change = BulkChange(
             operation: request.operation, isDryRun: request.isDryRun, caller: task.caller, surroundings: tools.surroundings, now: now,
             start: state.start, target: target)

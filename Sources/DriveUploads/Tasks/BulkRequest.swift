@@ -6,7 +6,7 @@ struct BulkRequest: Sendable {
     /// What is done to each file.
     enum Operation: Sendable {
         case delete
-        case move(UUID)
+        case move(pool: UUID, bundle: UUID?)
         case rename(NameTemplate)
         /// A time, or none; or so many days after the task began.
         case setExpiry(Timestamp?)
@@ -17,7 +17,7 @@ struct BulkRequest: Sendable {
 
     /// As the request names them, with the parameters each of them has.
     static let operations: [String: Set<String>] = [
-        "delete": [], "move": ["targetPoolId"], "rename": NameTemplate.names, "setExpiry": ["expiredAt", "expiresInDays"],
+        "delete": [], "move": ["targetPoolId", "targetBundleId"], "rename": NameTemplate.names, "setExpiry": ["expiredAt", "expiresInDays"],
         "addToBundle": ["targetBundleId"], "removeFromBundle": [],
     ]
 
@@ -59,7 +59,7 @@ struct BulkRequest: Sendable {
 
     private static func operation(_ name: String, _ parameters: TaskParameters) throws(DriveError) -> Operation {
         switch name {
-        case "move": return .move(try parameters.required("targetPoolId"))
+        case "move": return .move(pool: try parameters.required("targetPoolId"), bundle: try parameters.uuid("targetBundleId"))
         case "rename": return .rename(try NameTemplate(parameters))
         case "addToBundle": return .addToBundle(try parameters.required("targetBundleId"))
         case "removeFromBundle": return .removeFromBundle
@@ -79,7 +79,7 @@ struct BulkRequest: Sendable {
     /// Where its files are to be.
     var aim: FileMover.Aim {
         switch operation {
-        case .move(let pool): FileMover.Aim(poolId: pool)
+        case .move(let pool, let bundle): FileMover.Aim(poolId: pool, bundleId: bundle.map { .some($0) })
         case .addToBundle(let bundle): FileMover.Aim(bundleId: .some(bundle))
         default: FileMover.Aim()
         }

@@ -170,9 +170,9 @@ struct FileMover: Sendable {
 
     private static func details(from file: CloudFile, to pool: UUID, bundle: UUID?) -> [String: JSONValue] {
         var details: [String: JSONValue] = [
-            "fromPoolId": .string(file.poolId.uuidString.lowercased()), "poolId": .string(pool.uuidString.lowercased()),
+            "fromPoolId": .string(file.poolId.lowercaseString), "poolId": .string(pool.lowercaseString),
         ]
-        if let bundle { details["bundleId"] = .string(bundle.uuidString.lowercased()) }
+        if let bundle { details["bundleId"] = .string(bundle.lowercaseString) }
         return details
     }
 

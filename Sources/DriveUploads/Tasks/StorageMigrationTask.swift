@@ -244,7 +244,7 @@ struct StorageMigrationTask: TaskHandler {
                     try QuotaLedger.recharge(by: charge * before.files - before.bytes, for: account, settings: nil, in: sql)
                 }
                 let details: [String: JSONValue] = [
-                    "fromPoolId": .string(blob.poolId.uuidString.lowercased()), "poolId": .string(pool.id.uuidString.lowercased()),
+                    "fromPoolId": .string(blob.poolId.lowercaseString), "poolId": .string(pool.id.lowercaseString),
                 ]
                 for id in ids {
                     try AuditTrail.append(

@@ -108,10 +108,10 @@ struct InfoCommand: AsyncParsableCommand {
             if context.console.json { return try context.console.answer(json: file) }
             var rows = [
                 ["id", file.id], ["name", file.name], ["size", "\(file.size) bytes (\(Quantity.text(bytes: file.size)))"],
-                ["type", file.contentType], ["sha256", file.hash], ["pool", file.poolId.uuidString.lowercased()],
+                ["type", file.contentType], ["sha256", file.hash], ["pool", file.poolId.lowercaseString],
                 ["created", file.createdAt.description], ["updated", file.updatedAt.description],
             ]
-            if let bundle = file.bundleId { rows.append(["bundle", bundle.uuidString.lowercased()]) }
+            if let bundle = file.bundleId { rows.append(["bundle", bundle.lowercaseString]) }
             if let expiry = file.expiredAt { rows.append(["expires", expiry.description]) }
             if !file.userMeta.isEmpty { rows.append(["meta", try DriveJSON.text(file.userMeta)]) }
             context.console.answer(table: rows)

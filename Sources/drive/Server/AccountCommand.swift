@@ -26,7 +26,7 @@ struct AccountCommand: AsyncParsableCommand {
                     [["ID", "NAME", "ROLE", "QUOTA", "STATE"]]
                         + accounts.map { account in
                             [
-                                account.id.uuidString.lowercased(), account.name, account.role.rawValue,
+                                account.id.lowercaseString, account.name, account.role.rawValue,
                                 account.quotaBytes.map { $0 < 0 ? "unlimited" : Quantity.text(bytes: $0) } ?? "default",
                                 account.disabledAt == nil ? "enabled" : "disabled",
                             ]

@@ -69,7 +69,7 @@ struct PoolCommand: AsyncParsableCommand {
                     [["ID", "NAME", "DEFAULT", "ACCEPTS", "MAX FILE", "COST"]]
                         + list.map { pool in
                             [
-                                pool.id.uuidString.lowercased(), pool.name, pool.isDefault ? "yes" : "",
+                                pool.id.lowercaseString, pool.name, pool.isDefault ? "yes" : "",
                                 pool.policy.acceptTypes.isEmpty ? "all" : pool.policy.acceptTypes.joined(separator: ","),
                                 pool.policy.maxFileSize.map(Quantity.text(bytes:)) ?? "", "\(pool.policy.costMultiplier)",
                             ]
@@ -103,7 +103,7 @@ struct PoolCommand: AsyncParsableCommand {
             let (name, path) = (name, path)
             let policy = try policy.applied(to: PoolPolicy())
             try await options.pools { pools, _ in
-                Output.line(try await pools.create(name: name, path: path, policy: policy).id.uuidString.lowercased())
+                Output.line(try await pools.create(name: name, path: path, policy: policy).id.lowercaseString)
             }
         }
     }
@@ -135,7 +135,7 @@ struct PoolCommand: AsyncParsableCommand {
             try await options.pools { pools, _ in
                 guard
                     let found = try await pools.list().first(where: {
-                        $0.name == text || $0.id.uuidString.lowercased() == text.lowercased()
+                        $0.name == text || $0.id.lowercaseString == text.lowercased()
                     })
                 else {
                     throw Failure(.notFound, "there is no pool \(text)")

@@ -24,6 +24,7 @@ struct WorkerCommand: AsyncParsableCommand {
     func run() async throws {
         try await Failure.translating {
             let configuration = try options.configuration()
+            if let refusal = DriveApplication.workerRefusal(configuration) { throw Failure(.configuration, refusal) }
             LogOutput.standardError(configuration.log).bootstrap()
             try await DriveApplication.work(configuration) { name in
                 Output.line("drive: worker \(name) is ready")

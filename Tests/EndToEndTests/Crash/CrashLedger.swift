@@ -24,6 +24,7 @@ final class CrashLedger: Sendable {
         /// By their names.
         var streams: [String: CrashStream] = [:]
         var joins: [String: CrashJoin] = [:]
+        var tasks = CrashTasksLedger()
         /// Replies that no fault explains.
         var surprises: [String] = []
     }

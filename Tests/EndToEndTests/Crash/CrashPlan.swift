@@ -36,6 +36,8 @@ struct CrashPlan: Sendable, CustomStringConvertible {
     let isStreaming: Bool
     /// Whether a client sends for so long that it is told more than once, while it sends, how much is kept.
     let isSlow: Bool
+    /// Whether tasks move, change and delete files meanwhile: every third seed, so that three cycles meet each death with them.
+    let hasTasks: Bool
 
     /// - Parameter withPostgres: whether there is a PostgreSQL; else all seeds are SQLite's.
     init(seed: UInt64, withPostgres: Bool) {
@@ -47,17 +49,30 @@ struct CrashPlan: Sendable, CustomStringConvertible {
         var generator = SeededGenerator(seed: seed)
         let place = Int(seed % Self.cycle)
         isSlow = place == 19 && seed / Self.cycle % 5 == 0
+        hasTasks = seed % 3 == 0
         if place < Self.points.count {
             let name = Self.points[place]
-            // Rarely passed points are passed a few times at least; commits and writes many times, over both databases.
-            let most = name.hasPrefix("database") ? 40 : name.hasPrefix("chunk") || name == "file.open" ? 20 : 4
-            death = .point(name, Int.random(in: 1...most, using: &generator))
+            death = .point(name, Int.random(in: Self.passings(of: name, withTasks: hasTasks), using: &generator))
         } else if place < 17 {
-            death = .anyPoint(Int.random(in: 1...160, using: &generator))
+            death = .anyPoint(Int.random(in: hasTasks ? 150...1600 : 1...160, using: &generator))
         } else {
-            death = .moment(milliseconds: Int.random(in: isSlow ? 2150...2600 : 1...700, using: &generator))
+            let moments = isSlow ? 2150...2600 : hasTasks ? 100...1800 : 1...700
+            death = .moment(milliseconds: Int.random(in: moments, using: &generator))
         }
     }
+
+    /// The passing of a point that kills. Rarely passed points are passed a few times at least; commits and writes many times,
+    /// over both databases. With tasks all are passed more often, and the first times before there are any.
+    private static func passings(of point: String, withTasks: Bool) -> ClosedRange<Int> {
+        if point.hasPrefix("database") { return withTasks ? 30...250 : 1...40 }
+        if point == "file.open" { return withTasks ? 30...180 : 1...20 }
+        if point.hasPrefix("chunk") { return withTasks ? 10...80 : 1...20 }
+        if point == "staging.copy" { return withTasks ? 1...20 : 1...4 }
+        return withTasks ? 5...70 : 1...4
+    }
+
+    /// Whether the dead server's tasks wait for the end of its lease before they go on: half a minute, in which nothing happens.
+    var waitsForLease: Bool { hasTasks && database == .postgresql }
 
     /// `DRIVE_FAULTS`; nil where the kill comes from outside.
     var faults: String? {
@@ -81,7 +96,8 @@ struct CrashPlan: Sendable, CustomStringConvertible {
     var chunkSize: Int { isDirect ? 5 * 65_536 : 65_536 }
 
     var description: String {
-        let way = (isStreaming ? " with streams" : "") + (isDirect ? " around the page cache" : "") + " over \(database.rawValue)"
+        let work = (isStreaming ? " with streams" : "") + (hasTasks ? " with tasks" : "")
+        let way = work + (isDirect ? " around the page cache" : "") + " over \(database.rawValue)"
         return switch death {
         case .point, .anyPoint: "seed \(seed): DRIVE_FAULTS=\(faults ?? "")\(way)"
         case .moment(let milliseconds): "seed \(seed): kill -9 after \(milliseconds) ms\(way)"

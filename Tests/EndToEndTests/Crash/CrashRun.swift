@@ -6,6 +6,8 @@ import Testing
 /// One life and death: start with a fault, work, die, start again, and hold the server to what it acknowledged.
 struct CrashRun: Sendable {
     let plan: CrashPlan
+    /// nil where the plan has no tasks.
+    var tasks: CrashTasksScene?
 
     struct Outcome: Sendable {
         /// What was wrong; empty: nothing.
@@ -16,6 +18,10 @@ struct CrashRun: Sendable {
         /// Streams that went on, and their bytes that were kept.
         var streams = 0
         var keptBytes = 0
+        /// Tasks that were told of, those of them that went on after the restart, and the things that all tasks did.
+        var tasks = 0
+        var openTasks = 0
+        var effects = 0
         /// Whether the plan's own fault killed the server, rather than the end of the workload.
         var diedAsPlanned = false
     }
@@ -53,8 +59,8 @@ struct CrashRun: Sendable {
                 server.kill()
             }
         }
-        await CrashWorkload(client: TestClient(base: server.base, token: token), port: server.port, plan: plan, ledger: ledger)
-            .run(rounds: 6)
+        let client = TestClient(base: server.base, token: token)
+        await CrashWorkload(client: client, port: server.port, plan: plan, ledger: ledger, tasks: tasks).run(rounds: 6)
         // Either it is dead or dying now, or the workload was too short for the plan.
         let exit = try? await server.waitForEnd(atMost: .milliseconds(plan.faults == nil ? 1000 : 300))
         server.kill()
@@ -84,6 +90,14 @@ struct CrashRun: Sendable {
         defer { server.kill() }
         if server.startTime > .seconds(5) { outcome.failures.append("ready only after \(server.startTime)") }
         let client = TestClient(base: server.base, token: token)
+        if let tasks {
+            let admin = client.with(token: tasks.adminToken)
+            let findings = try await CrashTasksAudit(user: client, admin: admin, plan: plan, ledger: ledger).run()
+            outcome.failures += findings.failures
+            outcome.tasks += findings.tasks
+            outcome.openTasks += findings.open
+            outcome.effects += findings.effects
+        }
         let state = ledger.all
         for stored in state.files.values {
             if let failure = try await problem(with: stored, client) { outcome.failures.append(failure) }

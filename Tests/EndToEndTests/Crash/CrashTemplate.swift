@@ -4,11 +4,13 @@ import Testing
 /// What the runs over one database begin with: a folder with keys and an account, made once. Each run gets a copy.
 struct CrashTemplate: Sendable {
     let token: String
+    /// nil: no run over it has tasks.
+    let tasks: CrashTasksScene?
     private let data: DataFolder
     /// The database on PostgreSQL's server; nil: SQLite, within the folder.
     private let database: String?
 
-    static func make(for database: CrashPlan.Database) async throws -> CrashTemplate {
+    static func make(for database: CrashPlan.Database, withTasks: Bool) async throws -> CrashTemplate {
         var data = try DataFolder.make("crash-template")
         var name: String?
         if database == .postgresql {
@@ -17,7 +19,8 @@ struct CrashTemplate: Sendable {
             data.environment = try Self.environment(of: made)
             name = made
         }
-        return CrashTemplate(token: try await data.token(account: "crash"), data: data, database: name)
+        let token = try await data.token(account: "crash")
+        return CrashTemplate(token: token, tasks: withTasks ? try await CrashTasksScene.make(in: data) : nil, data: data, database: name)
     }
 
     /// Hands out a copy, and takes it away again. PostgreSQL copies a database in a tenth of a second.

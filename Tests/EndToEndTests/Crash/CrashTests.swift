@@ -1,3 +1,4 @@
+import DriveModel
 import Foundation
 import Synchronization
 import TestSupport
@@ -14,6 +15,8 @@ import Testing
 
     /// As many servers at once as processors can serve.
     private static let width = 2
+    /// And as many again as only wait for a dead server's lease to end, most of their time.
+    private static let waiting = Slots(4)
 
     @Test func nothingAcknowledgedIsLost() async throws {
         let kills = Self.number("DRIVE_CRASH_KILLS") ?? 30
@@ -24,7 +27,10 @@ import Testing
 
         var templates: [CrashPlan.Database: CrashTemplate] = [:]
         do {
-            for database in Set(plans.map(\.database)) { templates[database] = try await CrashTemplate.make(for: database) }
+            for database in Set(plans.map(\.database)) {
+                let withTasks = plans.contains { $0.database == database && $0.hasTasks }
+                templates[database] = try await CrashTemplate.make(for: database, withTasks: withTasks)
+            }
             await run(plans, templates)
         } catch {
             Issue.record(error)
@@ -35,9 +41,9 @@ import Testing
     private func run(_ plans: [CrashPlan], _ templates: [CrashPlan.Database: CrashTemplate]) async {
         let tally = Tally(plans)
         await withTaskGroup(of: Void.self) { group in
-            for _ in 0..<Self.width {
+            for waits in Array(repeating: false, count: Self.width) + Array(repeating: true, count: 4) {
                 group.addTask {
-                    while let plan = tally.next() {
+                    while let plan = tally.next(waiting: waits) {
                         guard let template = templates[plan.database] else { return }
                         let outcome = await Self.outcome(of: plan, template: template)
                         for failure in outcome.failures { Issue.record("\(plan): \(failure)\n\(plan.replay)") }
@@ -51,7 +57,8 @@ import Testing
             print(
                 """
                 crash: over \(database.rawValue) \(seen.kills) kills, \(seen.files) files read back, \(seen.resumed) uploads resumed \
-                with \(seen.chunks) acknowledged chunks, \(seen.streams) streams with \(seen.keptBytes) kept bytes
+                with \(seen.chunks) acknowledged chunks, \(seen.streams) streams with \(seen.keptBytes) kept bytes, \
+                \(seen.tasks) tasks, \(seen.openTasks) of them open, with \(seen.effects) effects
                 """)
             #expect(seen.kills == plans.count { $0.database == database })
             // The suite itself can fail: it did see acknowledgements and resumed uploads.
@@ -61,6 +68,9 @@ import Testing
                 #expect(seen.chunks > 0)
                 #expect(seen.streams > 0)
                 #expect(seen.keptBytes > 0)
+                #expect(seen.tasks > 0)
+                #expect(seen.openTasks > 0)
+                #expect(seen.effects > 0)
             }
         }
     }
@@ -74,23 +84,31 @@ import Testing
             var resumed = 0
             var streams = 0
             var keptBytes = 0
+            var tasks = 0
+            var openTasks = 0
+            var effects = 0
         }
 
         private struct State {
-            var plans: ArraySlice<CrashPlan>
+            var plans: [CrashPlan]
             var seen: [CrashPlan.Database: Seen] = [:]
             var missed: [String] = []
         }
 
         private let state: Mutex<State>
 
-        init(_ plans: [CrashPlan]) { state = Mutex(State(plans: plans[...])) }
+        init(_ plans: [CrashPlan]) { state = Mutex(State(plans: plans)) }
 
         var seen: [CrashPlan.Database: Seen] { state.withLock { $0.seen } }
         /// Plans by whose fault no server died.
         var missed: [String] { state.withLock { $0.missed } }
 
-        func next() -> CrashPlan? { state.withLock { $0.plans.popFirst() } }
+        func next(waiting: Bool) -> CrashPlan? {
+            state.withLock { state in
+                let next = state.plans.firstIndex { $0.waitsForLease == waiting }
+                return next.map { state.plans.remove(at: $0) }
+            }
+        }
 
         func add(_ outcome: CrashRun.Outcome, of plan: CrashPlan) {
             state.withLock { state in
@@ -100,15 +118,20 @@ import Testing
                 state.seen[plan.database, default: Seen()].resumed += outcome.resumed
                 state.seen[plan.database, default: Seen()].streams += outcome.streams
                 state.seen[plan.database, default: Seen()].keptBytes += outcome.keptBytes
+                state.seen[plan.database, default: Seen()].tasks += outcome.tasks
+                state.seen[plan.database, default: Seen()].openTasks += outcome.openTasks
+                state.seen[plan.database, default: Seen()].effects += outcome.effects
                 if case .point = plan.death, !outcome.diedAsPlanned { state.missed.append("\(plan)\n\(plan.replay)") }
             }
         }
     }
 
     private static func outcome(of plan: CrashPlan, template: CrashTemplate) async -> CrashRun.Outcome {
-        await Slots.servers.with {
+        await (plan.waitsForLease ? waiting : Slots.servers).with {
             do {
-                return try await template.withCopy(for: plan.seed) { await CrashRun(plan: plan).run(in: $0, token: template.token) }
+                return try await template.withCopy(for: plan.seed) { data in
+                    await CrashRun(plan: plan, tasks: plan.hasTasks ? template.tasks : nil).run(in: data, token: template.token)
+                }
             } catch {
                 return CrashRun.Outcome(failures: ["\(error)"])
             }
@@ -167,6 +190,42 @@ import Testing
             #expect(plan.chunkSize >= 256 << 10)
             #expect(plan.settings == ["STORAGE_DIRECT_IO_FROM": "0"])
         }
+    }
+
+    /// A third of the runs has tasks, and three cycles meet every death with them.
+    @Test func consecutiveSeedsHaveTasks() {
+        for first in [0, 20, 1_000_000] as [UInt64] {
+            let plans = (first..<first + 60).map { CrashPlan(seed: $0, withPostgres: false) }
+            #expect(plans.prefix(30).count(where: \.hasTasks) == 10)
+            #expect(Set(plans.filter(\.hasTasks).map { $0.seed % 20 }).count == 20)
+        }
+    }
+
+    /// What a task may look like after it was told of.
+    @Test(
+        arguments: [
+            (.completed, nil, nil, [.completed]), (.failed, nil, nil, [.failed]), (.cancelled, nil, nil, [.cancelled]),
+            (.cancelled, nil, "retry", TaskStatus.allCases), (.paused, nil, nil, [.paused]),
+            (.paused, nil, "cancel", [.paused, .cancelled]),
+            (.paused, nil, "resume", TaskStatus.allCases), (.inProgress, .pause, nil, [.inProgress, .paused, .completed, .cancelled]),
+            (.inProgress, nil, nil, TaskStatus.allCases), (.pending, nil, nil, TaskStatus.allCases),
+        ] as [(TaskStatus, TaskRequest?, String?, [TaskStatus])])
+    func statusesThatMayFollow(_ told: TaskStatus, _ requested: TaskRequest?, _ asked: String?, _ allowed: [TaskStatus]) throws {
+        func task(_ status: TaskStatus, progress: Double = 50, results: [String: JSONValue] = [:]) throws -> TaskSummary {
+            let time = try #require(Timestamp("2025-11-09T00:00:00Z"))
+            return TaskSummary(
+                id: UUID(), taskId: "a", type: .custom, kind: "a", name: "a", description: nil, status: status, requested: nil,
+                accountId: UUID(), priority: 0, progress: progress, statusMessage: nil, parameters: [:], results: results, errorCode: nil,
+                errorMessage: nil, attempt: 1, maxAttempts: 5, estimatedDurationSeconds: nil, runAt: nil, waitsFor: 0, batchId: nil,
+                uniqueKey: nil, parentTaskId: nil, createdAt: time, updatedAt: time, lastActivity: time, startedAt: nil, completedAt: nil,
+                deadAt: nil)
+        }
+        var known = CrashTasksLedger.Known(told: try task(told))
+        known.told.requested = requested
+        known.asked = asked
+        #expect(try TaskStatus.allCases.filter { known.problem(with: try task($0)) == nil } == TaskStatus.allCases.filter(allowed.contains))
+        #expect(known.problem(with: try task(told, progress: 49)) != nil)
+        if told == .completed { #expect(known.problem(with: try task(told, results: ["a": 1])) != nil) }
     }
 
     /// In half of the runs most clients send streams, and four cycles meet every death with both, in both ways of writing.

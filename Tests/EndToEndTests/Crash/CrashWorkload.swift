@@ -9,17 +9,20 @@ struct CrashWorkload: Sendable {
     let port: Int
     let plan: CrashPlan
     let ledger: CrashLedger
+    /// nil: without tasks.
+    let tasks: CrashTasksScene?
 
     /// Ends with the server, or after all rounds.
     func run(rounds: Int) async {
         await withTaskGroup(of: Void.self) { group in
             let tus = CrashTusClient(tus: TusClient(port: port, drive: client), plan: plan, ledger: ledger)
             let resumable = CrashResumableClient(client: client, port: port, plan: plan, ledger: ledger)
-            let jobs: [@Sendable (UInt64) async throws -> Void] = [
+            var jobs: [@Sendable (UInt64) async throws -> Void] = [
                 { try await inOrder($0) }, { try await oneRequest($0) }, { try await tus.work($0) }, { try await resumable.work($0) },
                 { try await plan.isStreaming ? tus.work($0) : outOfOrder($0) },
                 { try await plan.isStreaming ? resumable.work($0) : leftOpen($0) },
             ]
+            if let tasks { jobs += taskJobs(tasks) }
             if plan.isSlow { group.addTask { try? await resumable.workSlowly(plan.seed &* 1000 &+ 9) } }
             for (index, job) in jobs.enumerated() {
                 group.addTask {
@@ -30,6 +33,15 @@ struct CrashWorkload: Sendable {
                 }
             }
         }
+    }
+
+    private func taskJobs(_ scene: CrashTasksScene) -> [@Sendable (UInt64) async throws -> Void] {
+        let caller = CrashTasksCaller(client: client, ledger: ledger)
+        let files = CrashTasksClient(caller: caller, plan: plan, scene: scene)
+        let worker = CrashTasksWorker(caller: caller)
+        let admin = CrashTasksCaller(client: client.with(token: scene.adminToken), ledger: ledger)
+        let migrator = CrashTasksMigrator(caller: admin, plan: plan, scene: scene)
+        return [{ try await files.work($0) }, { try await files.work($0) }, { try await worker.work($0) }, { try await migrator.work($0) }]
     }
 
     private func begin(_ content: [UInt8], announced: Bool) async throws -> OpenUpload {

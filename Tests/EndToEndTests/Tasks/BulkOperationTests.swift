@@ -50,7 +50,7 @@ import Testing
         let gone = files[3]
         _ = try await client.delete("/files/\(gone.id)")
         let task = try await client.ended(
-            client.makeTask(bulk("rename", of: files + [foreign], ["find": "IMG_", "replace": "photo-", "confirm": true])).taskId)
+            client.makeTask(bulk("rename", of: files + [foreign], ["find": "IMG_", "replaceWith": "photo-", "confirm": true])).taskId)
         #expect(task.results["succeeded"] == 3 && task.results["failed"] == 2, "\(task)")
         let failed = try await client.items(task.taskId).filter { $0.outcome == .failed }
         #expect(failed.map(\.itemId) == [gone.id, foreign.id] && failed.allSatisfy { $0.code == "FILE_NOT_FOUND" }, "\(failed)")

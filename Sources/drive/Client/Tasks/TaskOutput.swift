@@ -9,7 +9,7 @@ extension Console {
         if json { return try answer(json: tasks) }
         answer(
             table: tasks.map { task in
-                (showsAccounts ? [task.accountId.uuidString.lowercased()] : []) + [
+                (showsAccounts ? [task.accountId.lowercaseString] : []) + [
                     task.taskId, task.kind.map { "\(task.type.rawValue)/\($0.oneLine)" } ?? task.type.rawValue, task.statusText,
                     "\(Int(task.progress)) %", task.lastActivity.shortText, task.name.oneLine,
                 ]
@@ -35,7 +35,7 @@ extension TaskSummary {
         var rows = [
             ["id", taskId], ["type", kind.map { "\(type.rawValue) (\($0.oneLine))" } ?? type.rawValue], ["name", name.oneLine],
             ["status", statusText], ["progress", "\((progress * 10).rounded(.down) / 10) %"], ["priority", String(priority)],
-            ["attempt", "\(attempt) of \(maxAttempts)"], ["account", accountId.uuidString.lowercased()],
+            ["attempt", "\(attempt) of \(maxAttempts)"], ["account", accountId.lowercaseString],
         ]
         let optional: [(String, String?)] = [
             ("about", description), ("message", statusMessage), ("error", errorMessage.map { "\(errorCode ?? "?"): \($0)" }),
