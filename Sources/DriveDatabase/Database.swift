@@ -96,7 +96,8 @@ public enum SQLDialect: Sendable {
             ("{uuid}", "TEXT", "UUID"), ("{timestamp}", "INTEGER", "TIMESTAMPTZ"), ("{json}", "TEXT", "JSONB"),
             ("{bool}", "INTEGER", "BOOLEAN"), ("{bytes}", "BLOB", "BYTEA"), ("{text}", "TEXT", "VARCHAR"),
             ("{bigint}", "INTEGER", "BIGINT"), ("{int}", "INTEGER", "INTEGER"), ("{double}", "REAL", "DOUBLE PRECISION"),
-            ("{false}", "0", "FALSE"), ("{serial}", "INTEGER PRIMARY KEY", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"), ("{clustered}", " WITHOUT ROWID", ""),
+            ("{false}", "0", "FALSE"), ("{serial}", "INTEGER PRIMARY KEY", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
+            ("{clustered}", " WITHOUT ROWID", ""),
         ]
         return types.reduce(ddl) { text, type in
             text.replacing(type.0, with: self == .sqlite ? type.1 : type.2)

@@ -51,7 +51,9 @@ extension SQLDialect {
 
     /// A condition that a column is one of a parameter's texts; the parameter is made by `SQLDialect.list`.
     public func isAny(_ parameter: String) -> String {
-        self == .postgresql ? "= ANY(string_to_array(\(parameter), ','))" : "IN (SELECT value FROM json_each('[\"' || replace(\(parameter), ',', '\",\"') || '\"]'))"
+        self == .postgresql
+            ? "= ANY(string_to_array(\(parameter), ','))"
+            : "IN (SELECT value FROM json_each('[\"' || replace(\(parameter), ',', '\",\"') || '\"]'))"
     }
 
     /// The same for a column of UUIDs.

@@ -25,6 +25,8 @@ struct Drive: AsyncParsableCommand {
             CommandGroup(name: "Tasks", subcommands: [TasksCommand.self]),
             CommandGroup(
                 name: "Server",
-                subcommands: [ServeCommand.self, WorkerCommand.self, TokenCommand.self, AccountCommand.self, PoolCommand.self, CheckCommand.self]),
+                subcommands: [
+                    ServeCommand.self, WorkerCommand.self, TokenCommand.self, AccountCommand.self, PoolCommand.self, CheckCommand.self,
+                ]),
         ])
 }

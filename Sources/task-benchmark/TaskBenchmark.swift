@@ -77,7 +77,8 @@ extension TaskEngine {
 
     func count(_ status: TaskStatus) async throws -> Int {
         try await database.read { sql in
-            try sql.first("SELECT COUNT(*) AS tasks FROM tasks WHERE status = $1 AND kind = 'bench'", [.text(status.rawValue)])?.int("tasks") ?? 0
+            try sql.first("SELECT COUNT(*) AS tasks FROM tasks WHERE status = $1 AND kind = 'bench'", [.text(status.rawValue)])?.int(
+                "tasks") ?? 0
         }
     }
 }

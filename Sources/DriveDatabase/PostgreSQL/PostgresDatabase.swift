@@ -42,7 +42,8 @@ public final class PostgresDatabase: Database {
             // The threads hold the queue, not the database: where that is dropped without `close`, they still end.
             let thread = Thread {
                 let worker = PostgresWorker(
-                    target: target, configuration: configuration, reachability: reachability, faults: faults, sink: notifier, logger: logger)
+                    target: target, configuration: configuration, reachability: reachability, faults: faults, sink: notifier, logger: logger
+                )
                 while let job = queue.next() { job(worker) }
                 worker.disconnect()
                 threads.threadEnds()

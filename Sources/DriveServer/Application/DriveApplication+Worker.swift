@@ -11,7 +11,8 @@ extension DriveApplication {
     /// Why no worker can run beside this configuration's server; nil where one can.
     package static func workerRefusal(_ configuration: DriveConfiguration) -> String? {
         guard configuration.database.url == nil else { return nil }
-        return "An SQLite data folder is its server's alone, and drive serve runs its tasks already; a worker apart needs PostgreSQL (DATABASE_URL)."
+        return
+            "An SQLite data folder is its server's alone, and drive serve runs its tasks already; a worker apart needs PostgreSQL (DATABASE_URL)."
     }
 
     /// Runs tasks beside the servers of a PostgreSQL database, without serving requests, until SIGTERM or SIGINT.

@@ -70,7 +70,11 @@ extension TaskEngine {
             if let lost {
                 throw DriveError(
                     .taskState, "It waits for a task that did not complete; retry that one first.",
-                    details: ["rule": "dependsOn", "taskId": .string(try lost.text("depends_on"))])
+                    details: [
+                        "rule": "dependsOn", "taskId": .string(try lost.text("depends_on")),
+                        "status": .string(task.summary.status.rawValue),
+                        "wanted": .string(next.status.rawValue),
+                    ])
             }
         }
         if let key = task.summary.uniqueKey {
@@ -81,7 +85,10 @@ extension TaskEngine {
             if let other {
                 throw DriveError(
                     .taskState, "Another open task has its unique key.",
-                    details: ["rule": "uniqueKey", "taskId": .string(try other.text("task_id"))])
+                    details: [
+                        "rule": "uniqueKey", "taskId": .string(try other.text("task_id")), "status": .string(task.summary.status.rawValue),
+                        "wanted": .string(next.status.rawValue),
+                    ])
             }
         }
         try sql.execute(

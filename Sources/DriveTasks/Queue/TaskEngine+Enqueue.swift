@@ -41,7 +41,8 @@ extension TaskEngine {
             }
             enqueued.append(EnqueuedTask(taskId: ids[index], isNew: true))
             for dependency in dependencies[index] {
-                try sql.execute("INSERT INTO task_dependencies (task_id, depends_on) VALUES ($1, $2)", [.text(ids[index]), .text(dependency)])
+                try sql.execute(
+                    "INSERT INTO task_dependencies (task_id, depends_on) VALUES ($1, $2)", [.text(ids[index]), .text(dependency)])
             }
             if task.accountId != Self.systemAccount {
                 let subject = TaskEvents.Subject(
@@ -119,7 +120,8 @@ extension TaskEngine {
                 throw DriveError(
                     .taskState, "A task cannot wait for one that is \(row.summary.status.rawValue).",
                     details: [
-                        "rule": "dependsOn", "status": .string(row.summary.status.rawValue), "wanted": .string(TaskStatus.completed.rawValue),
+                        "rule": "dependsOn", "status": .string(row.summary.status.rawValue),
+                        "wanted": .string(TaskStatus.completed.rawValue),
                     ])
             }
         }
@@ -215,12 +217,13 @@ extension TaskEngine {
 
     /// An idle lane begins level with the least served of its priority in its account, or of all.
     private func beginWaiting(lane laneId: Int64, _ key: LaneKey, in sql: any SQLSession) throws {
-        let level = try sql.first(
-            """
-            SELECT COALESCE(MIN(CASE WHEN priority = $3 THEN tag END), MIN(tag),
-                (SELECT lane_time FROM task_accounts WHERE queue = $1 AND account_id = $2), 0) AS level
-            FROM task_lanes WHERE queue = $1 AND account_id = $2 AND is_waiting AND lane_id <> $4
-            """, [.text(key.queue), .uuid(key.accountId), .int(key.priority), .integer(laneId)])?.int64("level") ?? 0
+        let level =
+            try sql.first(
+                """
+                SELECT COALESCE(MIN(CASE WHEN priority = $3 THEN tag END), MIN(tag),
+                    (SELECT lane_time FROM task_accounts WHERE queue = $1 AND account_id = $2), 0) AS level
+                FROM task_lanes WHERE queue = $1 AND account_id = $2 AND is_waiting AND lane_id <> $4
+                """, [.text(key.queue), .uuid(key.accountId), .int(key.priority), .integer(laneId)])?.int64("level") ?? 0
         try sql.execute(
             """
             UPDATE task_lanes SET is_waiting = $2, tag = CASE WHEN is_waiting OR tag > $3 THEN tag ELSE $3 END WHERE lane_id = $1
@@ -230,13 +233,14 @@ extension TaskEngine {
     /// An idle account begins level with the least served of its urgency, or of all that wait, or where the queue stands.
     private func beginWaiting(accountOf key: LaneKey, in sql: any SQLSession) throws {
         let urgency = Int64(key.priority) * TurnPlanner.priorityStep
-        let level = try sql.first(
-            """
-            SELECT COALESCE(
-                (SELECT tag FROM task_accounts WHERE queue = $1 AND is_waiting AND tag - turn = $2 ORDER BY tag LIMIT 1),
-                (SELECT tag FROM task_accounts WHERE queue = $1 AND is_waiting ORDER BY tag LIMIT 1),
-                (SELECT virtual_time FROM task_queues WHERE queue = $1), 0) AS level
-            """, [.text(key.queue), .integer(urgency)])?.int64("level") ?? 0
+        let level =
+            try sql.first(
+                """
+                SELECT COALESCE(
+                    (SELECT tag FROM task_accounts WHERE queue = $1 AND is_waiting AND tag - turn = $2 ORDER BY tag LIMIT 1),
+                    (SELECT tag FROM task_accounts WHERE queue = $1 AND is_waiting ORDER BY tag LIMIT 1),
+                    (SELECT virtual_time FROM task_queues WHERE queue = $1), 0) AS level
+                """, [.text(key.queue), .integer(urgency)])?.int64("level") ?? 0
         try sql.execute(
             """
             INSERT INTO task_accounts (queue, account_id, tag, lane_time, turn, is_waiting) VALUES ($1, $2, $3, 0, $3 - $4, $5)

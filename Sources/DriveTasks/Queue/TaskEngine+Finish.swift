@@ -239,7 +239,7 @@ extension TaskEngine {
 
     /// A task that its client drives ended, in the caller's transaction: others may have waited for it, or count it.
     public func clientTaskEnded(_ taskId: String, as status: TaskStatus, in sql: any SQLSession) throws {
-        let row = try sql.first("SELECT has_dependents, batch_id FROM tasks WHERE task_id = $1", [.text(taskId)])
+        let row = try sql.first("SELECT has_dependents FROM tasks WHERE task_id = $1", [.text(taskId)])
         guard let row, try row.bool("has_dependents") else { return }
         var outcome = Outcome()
         outcome.ended.append((taskId, status))

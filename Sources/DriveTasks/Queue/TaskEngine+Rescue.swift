@@ -83,14 +83,16 @@ extension TaskEngine {
                 WHERE w.is_lease AND t.status = 'InProgress'
                 """)
             return Dictionary(
-                try rows.map { (try $0.text("worker_id"), try $0.timestamp("last_activity").microseconds) }, uniquingKeysWith: { _, last in last })
+                try rows.map { (try $0.text("worker_id"), try $0.timestamp("last_activity").microseconds) },
+                uniquingKeysWith: { _, last in last })
         }
     }
 
     /// Ends the attempt of a worker outside that shows signs of life, and no progress since `activity`.
     func endStalledLease(_ lease: String, activity: Int64) async throws {
         try await database.write { [self] sql in
-            let worker = try sql.first("SELECT name FROM task_workers WHERE worker_id = $1 AND is_lease\(sql.dialect.forUpdate)", [.text(lease)])
+            let worker = try sql.first(
+                "SELECT name FROM task_workers WHERE worker_id = $1 AND is_lease\(sql.dialect.forUpdate)", [.text(lease)])
             let found = try sql.first(
                 "SELECT * FROM tasks WHERE lease_owner = $1 AND status = 'InProgress'\(sql.dialect.forUpdate)", [.text(lease)])
             guard let worker, let task = try found.map(TaskRow.init), task.summary.lastActivity.microseconds == activity else { return }

@@ -57,6 +57,8 @@ extension TaskEngine {
         }
         var next: Timestamp?
         for schedule in rows {
+            // The server's own are made where they are known: a worker apart leaves them to it.
+            if schedule.accountId == Self.systemAccount, handler(schedule.task.type, kind: schedule.task.kind) == nil { continue }
             var due = schedule.nextRunAt
             guard let cron = try? CronExpression(schedule.cron) else {
                 logger.error("a timetable cannot be read", metadata: ["schedule": "\(schedule.scheduleId)", "cron": "\(schedule.cron)"])
@@ -75,7 +77,8 @@ extension TaskEngine {
                     try await run(schedule, cron: cron, now: now)
                 } catch {
                     // It is due still, and is looked at again; the others are not kept waiting.
-                    logger.error("a timetable's task cannot be made", metadata: ["schedule": "\(schedule.scheduleId)", "error": "\(error)"])
+                    logger.error(
+                        "a timetable's task cannot be made", metadata: ["schedule": "\(schedule.scheduleId)", "error": "\(error)"])
                     next = now + settings.pollInterval
                     continue
                 }
@@ -95,7 +98,7 @@ extension TaskEngine {
             let isMine = try sql.execute(
                 "UPDATE task_schedules SET next_run_at = $3, last_run_at = $4 WHERE schedule_id = $1 AND next_run_at = $2",
                 [.text(schedule.scheduleId), .timestamp(schedule.nextRunAt), .timestamp(following), .timestamp(now)])
-            // Who is disabled, or gone, has nothing made.
+            // Who is disabled has nothing made.
             guard isMine == 1, owner != nil else { return }
             let enqueued = try enqueue(task, in: sql)
             guard enqueued.isNew else { return }
@@ -104,14 +107,15 @@ extension TaskEngine {
         }
     }
 
-    /// In whose name a timetable's tasks are made, with the role that the account has now; nil where it is disabled or gone.
+    /// In whose name a timetable's tasks are made, with the role that the account has now; nil where it is disabled.
     private func owner(of schedule: TaskSchedule) async throws -> Caller? {
         let account = schedule.accountId
         guard account != Self.systemAccount else { return Caller(accountId: account, role: .admin) }
-        let row = try await database.read { sql in
-            try sql.first("SELECT role FROM accounts WHERE id = $1 AND disabled_at IS NULL", [.uuid(account)]).map { try $0.text("role") }
+        return try await database.read { sql in
+            let row = try sql.first("SELECT role, disabled_at FROM accounts WHERE id = $1", [.uuid(account)])
+            if try row?.optionalTimestamp("disabled_at") != nil { return nil }
+            return Caller(accountId: account, role: try row.flatMap { AccountRole(rawValue: try $0.text("role")) } ?? .user)
         }
-        return row.map { Caller(accountId: account, role: AccountRole(rawValue: $0) ?? .user) }
     }
 
     private func newTask(of schedule: TaskSchedule, by owner: Caller?) async throws -> NewTask {

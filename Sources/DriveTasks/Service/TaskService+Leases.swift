@@ -72,7 +72,9 @@ extension TaskService {
                 condition += " AND account_id = $2"
                 arguments.append(.uuid(owner))
             }
-            if try sql.first("SELECT 1 AS waiting FROM task_accounts WHERE \(condition) AND is_waiting LIMIT 1", arguments) != nil { return true }
+            if try sql.first("SELECT 1 AS waiting FROM task_accounts WHERE \(condition) AND is_waiting LIMIT 1", arguments) != nil {
+                return true
+            }
             let due = try sql.first(
                 """
                 SELECT 1 AS due FROM tasks WHERE \(condition) AND status = 'Pending' AND rank IS NULL AND run_at IS NOT NULL
@@ -133,7 +135,8 @@ extension TaskService {
                     last_activity = $7, updated_at = $7 WHERE task_id = $1
                 """,
                 [
-                    .text(task.taskId), .double(value.value), .text(message), text.map { .json($0) } ?? .null, .double(throttle.sentProgress),
+                    .text(task.taskId), .double(value.value), .text(message), text.map { .json($0) } ?? .null,
+                    .double(throttle.sentProgress),
                     .timestamp(throttle.sentAt), .timestamp(now),
                 ])
             if send {

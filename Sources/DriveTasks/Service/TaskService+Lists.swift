@@ -84,7 +84,8 @@ extension TaskService {
     public func attempts(_ taskId: String, in scope: TaskScope) async throws -> [TaskAttempt] {
         try await database.read { sql in
             _ = try TaskRow.expect(taskId, in: scope, sql: sql)
-            return try sql.query("SELECT * FROM task_attempts WHERE task_id = $1 ORDER BY ended_at, id LIMIT 1000", [.text(taskId)]).map { row in
+            return try sql.query("SELECT * FROM task_attempts WHERE task_id = $1 ORDER BY ended_at, id LIMIT 1000", [.text(taskId)]).map {
+                row in
                 TaskAttempt(
                     attempt: try row.int("attempt"), outcome: TaskAttempt.Outcome(rawValue: try row.text("outcome")) ?? .failed,
                     errorCode: try row.text("error_code"), errorMessage: try row.text("error_message"), worker: try row.text("worker"),
@@ -131,7 +132,8 @@ extension TaskService {
                 totalTasks: total, pendingTasks: byStatus[.pending] ?? 0, inProgressTasks: byStatus[.inProgress] ?? 0,
                 pausedTasks: byStatus[.paused] ?? 0, completedTasks: byStatus[.completed] ?? 0, failedTasks: byStatus[.failed] ?? 0,
                 cancelledTasks: byStatus[.cancelled] ?? 0, expiredTasks: byStatus[.expired] ?? 0, deadLetters: dead,
-                averageProgress: total == 0 ? 0 : (progress / Double(total) * 100).rounded() / 100, byType: byType, recentActivity: activity)
+                averageProgress: total == 0 ? 0 : (progress / Double(total) * 100).rounded() / 100, byType: byType, recentActivity: activity
+            )
         }
     }
 

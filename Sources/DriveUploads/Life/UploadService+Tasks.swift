@@ -55,9 +55,11 @@ extension UploadService: ClientDrivenTasks {
             guard next.status != status else { return false }
             guard record.face != UploadFace.direct else {
                 throw DriveError(
-                    .taskState, "An upload of one request is \(status.rawValue) until that request ends; it cannot become \(next.status.rawValue).",
+                    .taskState,
+                    "An upload of one request is \(status.rawValue) until that request ends; it cannot become \(next.status.rawValue).",
                     details: [
-                        "rule": "face", "taskId": .string(taskId), "status": .string(status.rawValue), "wanted": .string(next.status.rawValue),
+                        "rule": "face", "taskId": .string(taskId), "status": .string(status.rawValue),
+                        "wanted": .string(next.status.rawValue),
                     ])
             }
             try sql.execute(
@@ -80,7 +82,8 @@ extension UploadService: ClientDrivenTasks {
             guard record.plan.size(of: chunkIndex) != nil else { return false }
             if record.status == .completed { return true }
             return try sql.first(
-                "SELECT 1 AS kept FROM upload_chunks WHERE session_id = $1 AND chunk_index = $2", [.uuid(record.id), .int(chunkIndex)]) != nil
+                "SELECT 1 AS kept FROM upload_chunks WHERE session_id = $1 AND chunk_index = $2", [.uuid(record.id), .int(chunkIndex)])
+                != nil
         }
     }
 }

@@ -17,7 +17,8 @@ struct BulkRequest: Sendable {
 
     /// As the request names them, with the parameters each of them has.
     static let operations: [String: Set<String>] = [
-        "delete": [], "move": ["targetPoolId", "targetBundleId"], "rename": NameTemplate.names, "setExpiry": ["expiredAt", "expiresInDays"],
+        "delete": [], "move": ["targetPoolId", "targetBundleId"], "rename": NameTemplate.names,
+        "setExpiry": ["expiredAt", "expiresInDays"],
         "addToBundle": ["targetBundleId"], "removeFromBundle": [],
     ]
 

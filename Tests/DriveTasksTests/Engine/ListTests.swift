@@ -10,9 +10,11 @@ import Testing
     /// Two completed, one failed, one cancelled, one running, one paused, three waiting; one of another account.
     private func fill(_ site: TaskSite) async throws -> [String] {
         var ids: [String] = []
-        for number in 0..<9 { ids.append(try await site.enqueue(kind: number < 5 ? "a" : "b") { $0.name = "task \(number)" }) }
-        try await site.enqueue(.other)
+        for number in 0..<5 { ids.append(try await site.enqueue(kind: "a") { $0.name = "task \(number)" }) }
+        // Before the other kind is there, which would take turns with this one.
         let claimed = try await site.claim(4, account: .someone)
+        for number in 5..<9 { ids.append(try await site.enqueue(kind: "b") { $0.name = "task \(number)" }) }
+        try await site.enqueue(.other)
         try await site.end(Array(claimed.prefix(2)))
         try await site.fail([claimed[2]], retryable: false)
         _ = try await site.service.cancelTask(ids[4], in: .someone, by: .someone)

@@ -24,7 +24,7 @@ extension TaskSite {
             "a ready task lies in no waiting lane of its own priority, type and queue",
             """
             SELECT COUNT(*) AS value FROM tasks t WHERE t.status = 'Pending' AND t.rank IS NOT NULL AND NOT EXISTS
-            (SELECT 1 FROM task_lanes l WHERE l.lane_id = t.lane_id AND l.is_waiting AND l.priority = t.priority AND l.type = t.type
+            (SELECT 1 FROM task_lanes l WHERE l.lane_id = t.lane_id AND l.is_waiting AND l.priority = t.priority AND l.type = CASE WHEN t.kind IS NULL THEN t.type ELSE t.type || ':' || t.kind END
             AND l.queue = t.queue AND l.account_id = t.account_id)
             """
         ),

@@ -109,7 +109,8 @@ import Testing
                 repeat {
                     let content = bytes(3 * 65_536, seed: UInt64(9000 + come.count))
                     let more: [String: JSONValue] = ["poolId": .string(source.text)]
-                    come.append(StoredFile(file: try await client.upload(content, name: "late-\(come.count)", more: more), content: content))
+                    let file = try await client.upload(content, name: "late-\(come.count)", more: more)
+                    come.append(StoredFile(file: file, content: content))
                 } while try await scene.admin.task(made.taskId).progress < 60 && come.count < 20
                 return (come, try await scene.admin.ended(made.taskId))
             }

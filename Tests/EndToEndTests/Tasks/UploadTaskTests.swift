@@ -31,7 +31,8 @@ import Testing
         for (event, wanted) in [("pause", "Paused"), ("resume", "Pending"), ("cancel", "Cancelled"), ("retry", "Pending")] {
             let reply = try await client.change(upload.taskId, event)
             expectRefusal(reply, 409, "TASK_STATE", comment: event)
-            #expect(reply.error?.details["status"] == "Completed" && reply.error?.details["wanted"] == .string(wanted), "\(event): \(reply)")
+            #expect(reply.error?.details["status"] == "Completed", "\(event): \(reply)")
+            #expect(reply.error?.details["wanted"] == .string(wanted), "\(event): \(reply)")
         }
         #expect(try await client.delete("/tasks/\(upload.taskId)").status == 204)
         expectRefusal(try await client.get("/tasks/\(upload.taskId)"), 404, "TASK_NOT_FOUND")

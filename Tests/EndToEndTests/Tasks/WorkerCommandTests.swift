@@ -10,13 +10,41 @@ import Testing
         let data = try DataFolder.make("worker-sqlite")
         defer { data.remove() }
         let result = try await DriveCommand.run(["worker", "--data", data.path], environment: data.environment, atMost: .seconds(20))
-        #expect(result.exit == .exited(64))
+        #expect(result.exit == .exited(78), "configuration")
         #expect(result.output.isEmpty)
         #expect(result.errors.contains("SQLite") && result.errors.contains("DATABASE_URL"), "\(result.errors)")
         #expect(!FileManager.default.fileExists(atPath: data.path + "/drive.db"), "nothing was made")
     }
 
-    /// Bytes moved by one task, in files whose copies take long at a worker.
+    /// The server's own timetables come due while only a worker runs, which does not know their tasks: they stay the server's.
+    @Test(.enabled(if: PostgresSchema.server != nil, "DRIVE_TEST_POSTGRES_URL is not set"))
+    func aWorkerLeavesTheHousekeepingToTheServer() async throws {
+        try await PostgresTaskScene.with("worker-housekeeping") { scene in
+            let data = scene.data
+            let token = try await data.token(account: "a")
+            let first = try await ServerProcess.start(data, environment: Self.settings)
+            defer { first.kill() }
+            let client = TestClient(base: first.base, token: token)
+            let file = try await client.store(bytes(5000))
+            #expect(try await first.terminate() == .exited(0))
+            let worker = try await WorkerProcess.start(data)
+            // Twice the timetables' interval.
+            try await Task.sleep(for: .seconds(2))
+            let stranded = try await scene.query("SELECT kind FROM tasks WHERE queue LIKE 'custom:drive.%'")
+            #expect(stranded == [], "in queues that nobody serves")
+            let second = try await ServerProcess.start(data, environment: Self.settings)
+            defer { second.kill() }
+            #expect(try await TestClient(base: second.base, token: token).delete("/files/\(file.id)").status < 300)
+            try await eventually(within: .seconds(10), "the blob to be collected beside the worker", every: .milliseconds(100)) {
+                data.blobFiles.isEmpty
+            }
+            worker.send(SIGTERM)
+            #expect(try await worker.waitForEnd() == .exited(0))
+            #expect(try await second.terminate() == .exited(0))
+        }
+    }
+
+    /// Files moved by one task, whose copies take long at a worker.
     private static let filesPerTask = 6
     private static let slow = ["DRIVE_FAULTS": "staging.copy:delay=600ms"]
 

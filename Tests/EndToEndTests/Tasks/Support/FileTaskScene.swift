@@ -35,8 +35,8 @@ struct FileTaskScene: Sendable {
         var files: [StoredFile] = []
         for index in 0..<count {
             let content = bytes(size + index, seed: seed * 1000 + UInt64(index))
-            files.append(
-                StoredFile(file: try await client.store(content, name: "\(name)-\(index).bin", query: "&poolId=\(source.text)"), content: content))
+            let file = try await client.store(content, name: "\(name)-\(index).bin", query: "&poolId=\(source.text)")
+            files.append(StoredFile(file: file, content: content))
         }
         return files
     }
