@@ -24,7 +24,7 @@ extension Schema {
         private static let queue = [
             "DROP INDEX idx_tasks_queue",
             "CREATE INDEX idx_tasks_ready ON tasks (lane_id, rank) WHERE status = 'Pending' AND rank IS NOT NULL",
-            "CREATE INDEX idx_tasks_due ON tasks (run_at) WHERE status = 'Pending' AND rank IS NULL AND run_at IS NOT NULL",
+            "CREATE INDEX idx_tasks_due ON tasks (run_at) WHERE status = 'Pending' AND rank IS NULL AND run_at IS NOT NULL AND waits_for = 0",
             """
             CREATE UNIQUE INDEX idx_tasks_unique ON tasks (account_id, unique_key)
             WHERE unique_key IS NOT NULL AND status IN ('Pending', 'InProgress', 'Paused')

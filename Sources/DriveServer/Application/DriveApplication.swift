@@ -50,6 +50,7 @@ package enum DriveApplication {
             outcome = .failure(error)
         }
         // In the order of dependence, whether it ran or did not come up.
+        storage?.tasks.stop()
         await storage?.uploads.stop()
         try? await fetcher.shutdown()
         await administration.database.close()

@@ -247,11 +247,12 @@ extension TaskEngine {
     private func promoteDue(now: Timestamp, in sql: any SQLSession) throws {
         let due = try sql.query(
             """
-            SELECT * FROM tasks WHERE status = 'Pending' AND rank IS NULL AND run_at IS NOT NULL AND run_at <= $1 AND waits_for = 0
+            SELECT task_id, queue, account_id, type, kind, pool_id, priority FROM tasks
+            WHERE status = 'Pending' AND rank IS NULL AND run_at IS NOT NULL AND waits_for = 0 AND run_at <= $1
             ORDER BY run_at LIMIT $2\(sql.dialect.forUpdateSkipLocked)
-            """, [.timestamp(now), .int(Self.dueBatch)]
-        ).filter { TaskType(rawValue: try $0.text("type")) != nil }
-        try makeReady(try due.map { try TaskRow($0) }, in: sql)
+            """, [.timestamp(now), .int(Self.dueBatch)])
+        // A type that a newer server made waits for one that knows it.
+        try makeReady(try due.compactMap { try ReadyTask($0) }, in: sql)
     }
 
     /// Which of these queues have waiting tasks, and when the next task falls due: looked at before a claim, which is a write.

@@ -40,7 +40,7 @@ extension TaskEngine {
             [.text(task.taskId), .text(next.status.rawValue), .timestamp(now)])
         outcome.add(TaskEvents.changed("resumed", .init(task.summary), status: next.status, reason: nil, now: now))
         if next.status == .pending, task.summary.waitsFor == 0, task.summary.runAt.map({ $0 <= now }) ?? true {
-            outcome.ready.append(task)
+            outcome.ready.append(ReadyTask(task))
         } else if next.status == .pending {
             sql.notify(Self.workChannel, task.queue ?? TaskQueues.drive)
         } else {
@@ -99,7 +99,22 @@ extension TaskEngine {
             """, [.text(task.taskId), .text(next.status.rawValue), .timestamp(now), .int(dependencies)])
         if let batch = task.summary.batchId { try TaskBatches.reopen(batch, status: task.summary.status, in: sql) }
         outcome.add(TaskEvents.retrying(.init(task.summary), attempt: 0, message: task.summary.errorMessage ?? "", runAt: now))
-        if dependencies == 0 { outcome.ready.append(task) }
+        if dependencies == 0 { outcome.ready.append(ReadyTask(task)) }
+    }
+
+    /// Cancels a batch's open tasks; returns how many.
+    func cancelAll(inBatch batchId: String, sql: any SQLSession) throws -> Int {
+        let now = surroundings.now()
+        let open = try sql.query(
+            """
+            SELECT \(TaskRow.columns(sql.dialect)) FROM tasks WHERE batch_id = $1 AND status IN ('Pending', 'InProgress', 'Paused')
+            ORDER BY task_id\(sql.dialect.forUpdate)
+            """, [.text(batchId)]
+        ).map { try TaskRow($0) }
+        var outcome = Outcome()
+        for task in open { try cancel(task, code: nil, reason: "Cancelled with its batch.", now: now, outcome: &outcome, in: sql) }
+        try settle(outcome, now: now, in: sql)
+        return open.count
     }
 
     /// Moves a task to another priority; a waiting one changes its lane and keeps its age.
@@ -118,7 +133,7 @@ extension TaskEngine {
                 "SELECT 1 AS ready FROM tasks WHERE task_id = $1 AND status = 'Pending' AND rank IS NOT NULL", [.text(taskId)]) != nil
         if isReady {
             task.summary.priority = priority
-            try makeReady([task], in: sql)
+            try makeReady([ReadyTask(task)], in: sql)
         }
         return try TaskRow.expect(taskId, in: scope, sql: sql)
     }
@@ -131,7 +146,8 @@ extension TaskEngine {
         let old = try sql.query(
             """
             SELECT task_id FROM tasks WHERE completed_at IS NOT NULL AND completed_at < $2
-            AND (completed_at < $1 OR account_id = $3) ORDER BY completed_at LIMIT $4
+            AND status IN ('Completed', 'Failed', 'Cancelled', 'Expired') AND (completed_at < $1 OR account_id = $3)
+            ORDER BY completed_at LIMIT $4\(sql.dialect.forUpdateSkipLocked)
             """, [.timestamp(cutoff), .timestamp(max(cutoff, serverCutoff)), .uuid(systemAccount), .int(limit)])
         for row in old { try remove(try row.text("task_id"), in: sql) }
         let batches = try sql.execute(

@@ -163,16 +163,38 @@ extension TaskEngine {
             priority = task.priority
         }
 
-        init(_ task: TaskRow) {
-            queue = task.queue ?? TaskQueues.drive
-            accountId = task.summary.accountId
-            type = TaskEngine.laneType(task.summary.type, kind: task.summary.kind)
-            pool = task.poolId?.lowercaseString ?? ""
-            priority = task.summary.priority
+        init(queue: String?, accountId: UUID, type: TaskType, kind: String?, poolId: UUID?, priority: Int) {
+            self.queue = queue ?? TaskQueues.drive
+            self.accountId = accountId
+            self.type = TaskEngine.laneType(type, kind: kind)
+            pool = poolId?.lowercaseString ?? ""
+            self.priority = priority
         }
 
         private var order: (String, String, String, String, Int) { (queue, accountId.uuidString, type, pool, priority) }
         static func < (left: LaneKey, right: LaneKey) -> Bool { left.order < right.order }
+    }
+
+    /// A task that may wait for a worker from now on.
+    struct ReadyTask: Hashable {
+        var taskId: String
+        var lane: LaneKey
+
+        init(_ task: TaskRow) {
+            taskId = task.taskId
+            lane = LaneKey(
+                queue: task.queue, accountId: task.summary.accountId, type: task.summary.type, kind: task.summary.kind, poolId: task.poolId,
+                priority: task.summary.priority)
+        }
+
+        /// From the columns that say it; nil for a type that this program does not know.
+        init?(_ row: SQLRow) throws {
+            guard let type = TaskType(rawValue: try row.text("type")) else { return nil }
+            taskId = try row.text("task_id")
+            lane = LaneKey(
+                queue: try row.optionalText("queue"), accountId: try row.uuid("account_id"), type: type, kind: try row.optionalText("kind"),
+                poolId: try row.optionalUUID("pool_id"), priority: try row.int("priority"))
+        }
     }
 
     /// The lanes for tasks that wait from now on, marked as waiting.
@@ -255,18 +277,18 @@ extension TaskEngine {
     }
 
     /// Puts Pending tasks that waited for a time or for other tasks into their lanes.
-    func makeReady(_ tasks: [TaskRow], in sql: any SQLSession) throws {
+    func makeReady(_ tasks: [ReadyTask], in sql: any SQLSession) throws {
         guard !tasks.isEmpty else { return }
-        let lanes = try lanes(Set(tasks.map { LaneKey($0) }), in: sql)
+        let lanes = try lanes(Set(tasks.map(\.lane)), in: sql)
         for task in tasks {
             // Its place in the order where it had one: it is older than those behind it.
             try sql.execute(
                 """
                 UPDATE tasks SET rank = COALESCE(rank, \(sql.dialect.nextOrder)), lane_id = $2, run_at = NULL
                 WHERE task_id = $1 AND status = 'Pending'
-                """, [.text(task.taskId), .integer(lanes[LaneKey(task)])])
+                """, [.text(task.taskId), .integer(lanes[task.lane])])
             try advanceOrder(in: sql)
         }
-        for queue in Set(tasks.map { $0.queue ?? TaskQueues.drive }) { sql.notify(Self.workChannel, queue) }
+        for queue in Set(tasks.map(\.lane.queue)) { sql.notify(Self.workChannel, queue) }
     }
 }

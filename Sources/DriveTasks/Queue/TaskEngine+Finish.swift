@@ -51,7 +51,7 @@ extension TaskEngine {
     struct Outcome {
         var written: Set<String> = []
         /// Those that wait for a worker from now on.
-        var ready: [TaskRow] = []
+        var ready: [ReadyTask] = []
         var events: [OutboxEvent] = []
         var stoppedRunning: [Int64: Int64] = [:]
         /// Tasks that others wait for.
@@ -146,7 +146,7 @@ extension TaskEngine {
         if state.status == .paused {
             outcome.add(TaskEvents.changed("paused", .init(task.summary), status: .paused, reason: nil, now: now))
         } else {
-            outcome.ready.append(task)
+            outcome.ready.append(ReadyTask(task))
         }
     }
 
@@ -194,7 +194,7 @@ extension TaskEngine {
             outcome.add(TaskEvents.changed("paused", .init(task.summary), status: .paused, reason: failure.message, now: now))
         } else {
             outcome.add(TaskEvents.retrying(.init(task.summary), attempt: attempt, message: failure.message, runAt: runAt))
-            if isAtOnce { outcome.ready.append(task) } else { sql.notify(Self.workChannel, task.queue ?? TaskQueues.drive) }
+            if isAtOnce { outcome.ready.append(ReadyTask(task)) } else { sql.notify(Self.workChannel, task.queue ?? TaskQueues.drive) }
         }
     }
 
@@ -255,13 +255,13 @@ extension TaskEngine {
         ).map { try $0.text("task_id") }
         if status == .completed { try sql.execute("DELETE FROM task_dependencies WHERE depends_on = $1", [.text(taskId)]) }
         for dependent in dependents {
-            guard let task = try TaskRow.find(dependent, in: .everybody, locking: true, sql: sql), !task.summary.status.isTerminal else {
-                continue
-            }
+            let found = try sql.first(
+                "SELECT \(TaskRow.columns(sql.dialect)) FROM tasks WHERE task_id = $1\(sql.dialect.forUpdate)", [.text(dependent)])
+            guard let task = try found.map(TaskRow.init), !task.summary.status.isTerminal else { continue }
             if status == .completed {
                 try sql.execute("UPDATE tasks SET waits_for = waits_for - 1 WHERE task_id = $1", [.text(dependent)])
                 let isDue = task.summary.runAt.map { $0 <= now } ?? true
-                if task.summary.waitsFor == 1, isDue, task.summary.status == .pending { outcome.ready.append(task) }
+                if task.summary.waitsFor == 1, isDue, task.summary.status == .pending { outcome.ready.append(ReadyTask(task)) }
                 if task.summary.waitsFor == 1, !isDue { sql.notify(Self.workChannel, task.queue ?? TaskQueues.drive) }
             } else {
                 let reason = "Task \(taskId), for which it waited, ended as \(status.rawValue)."

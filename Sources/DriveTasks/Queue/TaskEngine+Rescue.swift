@@ -52,7 +52,7 @@ extension TaskEngine {
                     guard let row, try row.int64("heartbeat") == heartbeat else { return nil }
                 }
                 let rows = try sql.query(
-                    "SELECT * FROM tasks WHERE lease_owner = $1 AND status = 'InProgress' ORDER BY task_id LIMIT $2\(sql.dialect.forUpdate)",
+                    "SELECT \(TaskRow.columns(sql.dialect)) FROM tasks WHERE lease_owner = $1 AND status = 'InProgress' ORDER BY task_id LIMIT $2\(sql.dialect.forUpdate)",
                     [.text(worker), .int(Self.rescueBatch)])
                 let name = try sql.first("SELECT name FROM task_workers WHERE worker_id = $1", [.text(worker)])?.text("name")
                 let now = surroundings.now()

@@ -75,6 +75,16 @@ extension TaskEngine {
             } else if due <= now {
                 do {
                     try await run(schedule, cron: cron, now: now)
+                } catch let error as DriveError where !error.code.category.mayPass {
+                    // Its next time may be better: a bundle is back, a role is given again.
+                    logger.warning(
+                        "a timetable's task was refused", metadata: ["schedule": "\(schedule.scheduleId)", "error": "\(error)"])
+                    let following = cron.next(after: now) ?? now + Self.unreachable
+                    try await database.write { sql in
+                        try sql.execute(
+                            "UPDATE task_schedules SET next_run_at = $3 WHERE schedule_id = $1 AND next_run_at = $2",
+                            [.text(schedule.scheduleId), .timestamp(schedule.nextRunAt), .timestamp(following)])
+                    }
                 } catch {
                     // It is due still, and is looked at again; the others are not kept waiting.
                     logger.error(

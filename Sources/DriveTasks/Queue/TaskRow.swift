@@ -54,8 +54,27 @@ struct TaskRow: Sendable {
         sentAt = try row.optionalTimestamp("sent_at")
     }
 
+    /// The columns that `init` reads, without parameters and results beyond `mostShown` bytes: for where many rows are read.
+    static func columns(_ dialect: SQLDialect, mostShown: Int = 0) -> String {
+        let size = dialect == .postgresql ? "pg_column_size" : "length"
+        let empty = dialect == .postgresql ? "'{}'::jsonb" : "'{}'"
+        return """
+            id, task_id, name, description, type, kind, status, requested, account_id, priority, progress, status_message,
+            CASE WHEN \(size)(parameters) > \(mostShown) THEN \(empty) ELSE parameters END AS parameters,
+            CASE WHEN \(size)(results) > \(mostShown) THEN \(empty) ELSE results END AS results,
+            error_code, error_message, attempt, max_attempts, estimated_duration_seconds, run_at, waits_for, batch_id, unique_key,
+            parent_task_id, created_at, updated_at, last_activity, started_at, completed_at, dead_at, queue, lane_id, fencing_token,
+            lease_owner, checkpoint, checkpoint_attempt, attempt_started_at, has_dependents, pool_id, size, sent_progress, sent_at
+            """
+    }
+
+    /// Bytes of parameters and of results that a list shows of each task; one task alone is shown whole.
+    static let mostListed = 16_384
+
     /// One task; nil where there is none, or it is another account's.
     static func find(_ taskId: String, in scope: TaskScope, locking: Bool = false, sql: any SQLSession) throws -> TaskRow? {
+        // PostgreSQL takes no NUL in a text, and no id has one.
+        guard !taskId.utf8.contains(0) else { return nil }
         let lock = locking ? sql.dialect.forUpdate : ""
         switch scope {
         case .account(let account):

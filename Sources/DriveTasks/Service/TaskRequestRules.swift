@@ -7,7 +7,7 @@ public enum TaskRequestRules {
     public static let mostKinds = 25
     static let maximumDependencies = 100
     static let maximumBatch = 1000
-    static let maximumParameterBytes = 1 << 20
+    static let maximumParameterBytes = 1 << 18
 
     static func check(_ request: CreateTaskRequest, now: Timestamp) throws(DriveError) {
         if let name = request.name { try checkText(name, field: "name", most: 255, isEmptyAllowed: false) }

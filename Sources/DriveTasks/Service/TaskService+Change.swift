@@ -103,7 +103,10 @@ extension TaskService {
                     condition += " AND account_id = $2"
                     arguments.append(.uuid(account))
                 }
-                let ids = try sql.query("SELECT task_id FROM tasks WHERE \(condition) LIMIT 200", arguments).map { try $0.text("task_id") }
+                let ids = try sql.query(
+                    "SELECT task_id FROM tasks WHERE \(condition) LIMIT 200\(sql.dialect.forUpdateSkipLocked)", arguments
+                )
+                .map { try $0.text("task_id") }
                 for id in ids { try TaskEngine.remove(id, in: sql) }
                 return ids.count
             }
@@ -119,7 +122,7 @@ extension TaskService {
         return removed
     }
 
-    /// Puts dead letters back into the queue: these, or all (nil). Returns their ids. An id that is no dead letter of the scope's
+    /// Puts dead letters back into the queue: these, or all (nil), at most 1,000. Returns their ids. An id that is no dead letter of the scope's
     /// throws `TASK_NOT_FOUND` or `TASK_STATE`, and nothing is changed.
     public func redrive(_ taskIds: [String]?, in scope: TaskScope, by caller: Caller) async throws -> [String] {
         let engine = engine
@@ -139,31 +142,36 @@ extension TaskService {
                 return taskIds
             }
         }
-        var redriven: [String] = []
-        // Those that cannot be, for what they wait for say, are passed over.
-        var refused: Set<String> = []
-        while true {
-            let known = refused
-            let candidates = try await database.read { sql in
-                var query = TaskListQuery()
-                query.onlyDead = true
-                query.limit = 100 + known.count
-                return try Self.page(query, in: scope, sql: sql).items.map(\.taskId).filter { !known.contains($0) }
+        // What lies there now, oldest first; what fails again meanwhile is for the next call.
+        let candidates = try await database.read { sql in
+            var condition = "dead_at IS NOT NULL"
+            var arguments: [SQLValue] = [.int(Self.mostRedriven)]
+            if case .account(let account) = scope {
+                condition += " AND account_id = $2"
+                arguments.append(.uuid(account))
             }
-            guard !candidates.isEmpty else { return redriven }
-            for id in candidates {
-                do {
-                    try await database.write { sql in
-                        _ = try engine.control(id, .retry, in: scope, sql: sql)
-                        try Self.auditRedrive([id], by: caller, engine: engine, in: sql)
-                    }
-                    redriven.append(id)
-                } catch is DriveError {
-                    refused.insert(id)
+            return try sql.query("SELECT task_id FROM tasks WHERE \(condition) ORDER BY dead_at, task_id LIMIT $1", arguments)
+                .map { try $0.text("task_id") }
+        }
+        var redriven: [String] = []
+        for id in candidates {
+            try Task.checkCancellation()
+            do {
+                try await database.write { sql in
+                    _ = try engine.control(id, .retry, in: scope, sql: sql)
+                    try Self.auditRedrive([id], by: caller, engine: engine, in: sql)
                 }
+                redriven.append(id)
+            } catch is DriveError {
+                // It cannot be, for what it waits for; or somebody did so meanwhile.
+                continue
             }
         }
+        return redriven
     }
+
+    /// Dead letters that one call puts back.
+    private static let mostRedriven = 1000
 
     private static func auditRedrive(_ taskIds: [String], by caller: Caller, engine: TaskEngine, in sql: any SQLSession) throws {
         for id in taskIds {
@@ -176,17 +184,9 @@ extension TaskService {
         _ = try await batch(batchId, in: scope)
         let engine = engine
         try await database.write { sql in
-            let ids = try sql.query(
-                "SELECT task_id FROM tasks WHERE batch_id = $1 AND status IN ('Pending', 'InProgress', 'Paused') ORDER BY task_id",
-                [.text(batchId)]
-            ).map { try $0.text("task_id") }
-            for id in ids {
-                // One may have been cancelled with another it waited for.
-                let task = try TaskRow.expect(id, in: scope, sql: sql)
-                if !task.summary.status.isTerminal { _ = try engine.control(id, .cancel, in: scope, sql: sql) }
-            }
+            let ids = try engine.cancelAll(inBatch: batchId, sql: sql)
             try AuditTrail.append(
-                "batch.cancel", on: "batch", id: batchId, by: caller, details: ["tasks": .integer(Int64(ids.count))],
+                "batch.cancel", on: "batch", id: batchId, by: caller, details: ["tasks": .integer(Int64(ids))],
                 surroundings: engine.surroundings, in: sql)
         }
         return try await batch(batchId, in: scope)

@@ -23,38 +23,24 @@ extension TaskService {
         }
         let queues = kinds.map { TaskQueues.custom($0) }
         let deadline = ContinuousClock.now + min(wait, .seconds(30))
+        guard wait > .zero else { return try await nextLease(queues, worker: worker, until: deadline, hearing: nil, in: scope) }
+        var account: UUID?
+        if case .account(let id) = scope { account = id }
         // Before the first look, so that nothing that comes after it is missed.
-        let listener = wait > .zero ? try database.listen(to: [TaskEngine.workChannel]) : nil
-        do {
-            let lease = try await nextLease(queues, worker: worker, until: deadline, hearing: listener, in: scope)
-            await listener?.close()
-            return lease
-        } catch {
-            await listener?.close()
-            throw error
+        return try await bell.hearing(queues, account: account, database: database) { work in
+            try await nextLease(queues, worker: worker, until: deadline, hearing: work, in: scope)
         }
     }
 
     private func nextLease(
-        _ queues: [String], worker: String, until deadline: ContinuousClock.Instant, hearing listener: (any DatabaseListener)?,
-        in scope: TaskScope
+        _ queues: [String], worker: String, until deadline: ContinuousClock.Instant, hearing work: WakeSignal?, in scope: TaskScope
     ) async throws -> TaskLease? {
-        let work = WakeSignal()
-        let hearing = listener.map { listener in
-            Task {
-                for await element in listener.elements {
-                    if case .notification(_, let queue) = element, queue != TaskEngine.anyQueue, !queues.contains(queue) { continue }
-                    work.signal()
-                }
-            }
-        }
-        defer { hearing?.cancel() }
         while true {
             for queue in queues {
                 if let lease = try await take(queue, worker: worker, in: scope) { return lease }
             }
             let left = deadline - .now
-            guard left > .zero, !Task.isCancelled else { return nil }
+            guard let work, left > .zero, !Task.isCancelled else { return nil }
             await work.wait(atMost: min(left, engine.settings.pollInterval))
         }
     }
@@ -181,6 +167,7 @@ extension TaskService {
 
     /// The task of a lease, locked. Throws `LEASE_LOST`.
     private static func held(_ leaseId: String, in scope: TaskScope, sql: any SQLSession) throws -> TaskRow {
+        guard !leaseId.utf8.contains(0) else { throw lost }
         // The worker's row before the task's, as the rescue takes them.
         let worker = try sql.first(
             "SELECT 1 AS known FROM task_workers WHERE worker_id = $1 AND is_lease\(sql.dialect.forUpdate)", [.text(leaseId)])

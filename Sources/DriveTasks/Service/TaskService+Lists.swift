@@ -43,8 +43,12 @@ extension TaskService {
         try await database.read { sql in try TaskRow.expect(taskId, in: scope, sql: sql).summary }
     }
 
+    /// A page of tasks. Parameters and results beyond 16 KiB are left out of a list; `task` shows them.
     public func tasks(_ query: TaskListQuery, in scope: TaskScope) async throws -> Page<TaskSummary> {
-        try await database.read { sql in try Self.page(query, in: scope, sql: sql) }
+        if (query.kind ?? query.batchId)?.utf8.contains(0) == true {
+            throw TaskRequestRules.refusal("kind", "kind and batchId must not hold the character U+0000.")
+        }
+        return try await database.read { sql in try Self.page(query, in: scope, sql: sql) }
     }
 
     static func page(_ query: TaskListQuery, in scope: TaskScope, sql: any SQLSession) throws -> Page<TaskSummary> {
@@ -66,7 +70,7 @@ extension TaskService {
         let count = arguments.count
         let rows = try sql.query(
             """
-            SELECT * FROM tasks \(clause) ORDER BY \(query.sort.column) \(query.descending ? "DESC" : "ASC"), task_id
+            SELECT \(TaskRow.columns(sql.dialect, mostShown: TaskRow.mostListed)) FROM tasks \(clause) ORDER BY \(query.sort.column) \(query.descending ? "DESC" : "ASC"), task_id
             LIMIT $\(count + 1) OFFSET $\(count + 2)
             """, arguments + [.int(query.limit), .int(query.offset)])
         return Page(items: try rows.map { try TaskRow($0).summary }, total: total)

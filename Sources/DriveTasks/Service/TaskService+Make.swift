@@ -12,7 +12,7 @@ extension TaskService {
     public func createTask(
         _ request: CreateTaskRequest, idempotencyKey: String?, by caller: Caller
     ) async throws -> (task: TaskSummary, isNew: Bool) {
-        let fingerprint = try DriveJSON.text(request)
+        let fingerprint = FingerprintText.of(try DriveJSON.text(request))
         if let idempotencyKey,
             let taskId = try await Idempotency.answer(
                 idempotencyKey, operation: "task", fingerprint: fingerprint, account: caller.accountId, as: [String].self,
@@ -156,6 +156,9 @@ extension TaskService {
         let now = engine.surroundings.now()
         guard let next = timetable.next(after: now) else {
             throw TaskRequestRules.refusal("cron", "The timetable \(cron) never comes.")
+        }
+        if let second = timetable.next(after: next), second - next < .seconds(60) {
+            throw TaskRequestRules.refusal("cron", "A timetable's task is made once a minute at most.")
         }
         guard task.runAt == nil, task.dependsOn?.isEmpty ?? true, task.uniqueKey == nil else {
             throw TaskRequestRules.refusal("task", "A timetable's task has no runAt, dependsOn or uniqueKey of its own.")

@@ -25,6 +25,7 @@ public final class TaskService: Sendable {
     /// The face of `FileUpload`.
     let uploads: (any ClientDrivenTasks)?
     let openTasks = OpenTaskCount()
+    let bell = WorkBell()
 
     public init(engine: TaskEngine, uploads: (any ClientDrivenTasks)? = nil) {
         self.engine = engine
@@ -32,4 +33,9 @@ public final class TaskService: Sendable {
     }
 
     var database: any Database { engine.database }
+
+    /// Hears of no work any more; waiting workers still look by themselves until they have waited enough.
+    public func stop() {
+        bell.stop()
+    }
 }

@@ -93,7 +93,7 @@ extension TaskWorker {
                 "$1", ["task_id": .text, "token": .bigint, "progress": .double, "message": .text, "sent_progress": .double])
             let written = try sql.query(
                 """
-                UPDATE tasks SET progress = x.progress, status_message = COALESCE(x.message, status_message),
+                UPDATE tasks SET progress = CASE WHEN x.progress > tasks.progress THEN x.progress ELSE tasks.progress END, status_message = COALESCE(x.message, status_message),
                     sent_progress = x.sent_progress, sent_at = $2, last_activity = $2, updated_at = $2 FROM \(table)
                 WHERE tasks.task_id = x.task_id AND tasks.fencing_token = x.token AND tasks.status = 'InProgress' RETURNING tasks.task_id
                 """, [change.value, .timestamp(now)])

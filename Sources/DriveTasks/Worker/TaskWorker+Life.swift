@@ -19,6 +19,7 @@ extension TaskWorker {
             }
             do {
                 let isKnown = try await engine.database.write { [self] sql in try engine.beat(id, in: sql) }
+                state.withLock { $0.lastBeat = .now }
                 unknown = try await giveBackUnknown(seenBefore: unknown)
                 guard !isKnown else { continue }
                 // Taken for dead: this process stood still for too long. Its tasks are others' by now.
@@ -65,6 +66,10 @@ extension TaskWorker {
             do {
                 var counters = try await engine.heartbeats()
                 counters[id] = nil
+                if ContinuousClock.now - state.withLock({ $0.lastBeat }) > engine.settings.heartbeat * 2 {
+                    // Nobody can write now, this worker neither: standing still says nothing of the others.
+                    watch = LeaseWatch(patience: engine.settings.leasePatience)
+                }
                 for worker in watch.observe(counters, now: .now) {
                     guard let heartbeat = counters[worker] else { continue }
                     let count = try await engine.rescue(worker, heartbeat: heartbeat)

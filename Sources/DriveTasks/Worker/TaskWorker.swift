@@ -32,6 +32,8 @@ public final class TaskWorker: Sendable {
         var endsUnderWay = 0
         /// A claim is under way, whose tasks are not in `running` yet.
         var isClaiming = false
+        /// When the last sign of life was written.
+        var lastBeat = ContinuousClock.now
         var isStopping = false
         /// Nothing is written any more.
         var isStopped = false
