@@ -60,6 +60,7 @@ extension ExitStatus {
         case _ where retryable: .retryable
         // The server read a value of the command line and found it wrong.
         case 400: .usage
+        case 409 where reply.code == DriveError.Code.taskState.name: .refused
         case 422: .refused
         default: .server
         }

@@ -67,7 +67,7 @@ enum TaskManagement {
     }
 
     @Sendable private static func redrive(_ call: Call, _ scope: TaskScope) async throws -> Response {
-        let request: RedriveRequest = try await call.json()
+        let request = try await call.json(Exactly<RedriveRequest>.self).value
         return try call.reply(
             RedriveReply(redriven: try await call.services.tasks.redrive(request.taskIds, in: scope, by: try call.caller)))
     }
@@ -92,6 +92,10 @@ private struct PriorityRequest: Decodable {
 private struct RedriveRequest: Decodable {
     /// nil: all dead letters.
     var taskIds: [String]?
+}
+
+extension RedriveRequest: KnownMembers {
+    static var members: Set<String> { ["taskIds"] }
 }
 
 private struct RedriveReply: Encodable {

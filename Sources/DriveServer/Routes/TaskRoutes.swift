@@ -17,7 +17,7 @@ enum TaskRoutes {
         ] + TaskManagement.routes(below: "/tasks", .account) { .account(try $0.account) }
 
     @Sendable private static func create(_ call: Call) async throws -> Response {
-        let request: CreateTaskRequest = try await call.json()
+        let request = try await call.json(Exactly<CreateTaskRequest>.self).value
         let created = try await call.services.tasks.createTask(
             request.withParameterNames, idempotencyKey: call.request.headers[Fields.idempotencyKey], by: try call.caller)
         return try call.reply(created.task, status: created.isNew ? .created : .ok)

@@ -22,6 +22,31 @@ import Testing
         try await site.service.lease(kinds: kinds, worker: "python", wait: wait, in: scope)
     }
 
+    /// Signs of life are no progress: who shows none for too long loses the task, and what it says then is not taken.
+    @Test(arguments: Engine.underTest)
+    func oneWithoutProgressLosesItsLease(kind: Engine) async throws {
+        try await TaskSite.with(kind) { site in
+            let id = try await make(site)
+            let lease = try #require(try await lease(site))
+            let before = try await site.engine.leaseActivity()
+            _ = try await site.service.heartbeat(lease.leaseId, in: .someone)
+            #expect(try await site.engine.leaseActivity() == before)
+            let activity = try #require(before[lease.leaseId])
+            site.clock.advance(by: .seconds(1))
+            _ = try await site.service.updateTaskProgress(
+                lease.leaseId, progress: 10, message: nil, checkpoint: nil, in: .someone)
+            // It moved since it was judged.
+            try await site.engine.endStalledLease(lease.leaseId, activity: activity)
+            #expect(try await site.task(id).status == .inProgress)
+            let last = try #require(try await site.engine.leaseActivity()[lease.leaseId])
+            try await site.engine.endStalledLease(lease.leaseId, activity: last)
+            #expect(try await site.service.attempts(id, in: .someone).map(\.outcome) == [.stalled])
+            #expect(try await site.eventTypes(task: id).contains("task.stalled"))
+            await expectRefusal(.leaseLost) { _ = try await site.service.markTaskCompleted(lease.leaseId, results: [:], in: .someone) }
+            #expect(try await site.task(id).status == .pending)
+        }
+    }
+
     @Test(arguments: Engine.underTest)
     func worksThroughATask(kind: Engine) async throws {
         try await TaskSite.with(kind) { site in

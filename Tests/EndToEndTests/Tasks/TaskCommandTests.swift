@@ -59,10 +59,10 @@ import Testing
         #expect(try await shell.json("resume", made.taskId, as: TaskSummary.self).status == .pending)
         #expect(try await shell.json("priority", made.taskId, "90", as: TaskSummary.self).priority == 90)
         // The server's refusal, as a person and as a program reads it.
-        try await shell.expectFailure("resume", made.taskId, exit: 69, saying: "Pending")
+        try await shell.expectFailure("resume", made.taskId, exit: 77, saying: "Pending")
         let refused = try await shell.run("retry", made.taskId, "--json")
         let error = try JSONDecoder().decode([String: JSONValue].self, from: Data(refused.errors.utf8))
-        #expect(error["code"] == "TASK_STATE" && error["exitStatus"] == 69 && error["details"]?["status"] == "Pending", "\(refused)")
+        #expect(error["code"] == "TASK_STATE" && error["exitStatus"] == 77 && error["details"]?["status"] == "Pending", "\(refused)")
         #expect(try await shell.json("cancel", made.taskId, as: TaskSummary.self).status == .cancelled)
         #expect(try await shell.json("retry", made.taskId, as: TaskSummary.self).status == .pending)
 
@@ -74,7 +74,7 @@ import Testing
         #expect(try await shell.run("dead").output.contains("NO_INK: no ink"))
         #expect(try await shell.json("redrive", made.taskId, as: [String: [String]].self) == ["redriven": [made.taskId]])
         #expect(try await shell.json("redrive", "--all", as: [String: [String]].self) == ["redriven": []])
-        try await shell.expectFailure("redrive", made.taskId, exit: 69, saying: "Pending")
+        try await shell.expectFailure("redrive", made.taskId, exit: 77, saying: "Pending")
         try await shell.expectFailure("redrive", exit: 64, saying: "--all")
 
         let statistics: TaskStatistics = try await shell.json("stats")

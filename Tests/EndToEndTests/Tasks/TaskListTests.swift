@@ -144,36 +144,29 @@ import Testing
         expectRefusal(try await stranger.send(.POST, "/tasks/batches/\(batch.batchId)/cancel"), 404, "NOT_FOUND")
     }
 
-    @Test func aTimetableMakesOneTaskAfterTheOther() async throws {
+    /// That it makes its tasks, one after the other, the engine's own suite shows with a clock of its own.
+    @Test func aTimetableIsKeptForItsAccount() async throws {
         let client = try await SharedServer.client("task-schedule")
         let kind = uniqueKind("tick")
         let task: JSONValue = ["type": "Custom", "kind": .string(kind), "parameters": ["n_n": 1]]
-        for (cron, field): (String, String?) in [("nonsense", nil), ("61 * * * *", "minute"), ("@every 0s", "@every"), ("0 0 30 2 *", nil)]
-        {
+        for (cron, field): (String, String?) in [
+            ("nonsense", nil), ("61 * * * *", "minute"), ("@every 0s", "@every"), ("0 0 30 2 *", nil), ("@every 59s", nil),
+        ] {
             let reply = try await client.send(.POST, "/tasks/schedules", json: ["cron": .string(cron), "task": task])
             expectRefusal(reply, 400, "INVALID_REQUEST", comment: cron)
             #expect(reply.error?.details["rule"] == "cron", "\(reply)")
             if let field { #expect(reply.error?.details["field"] == .string(field), "\(reply)") }
         }
-        let created = try await client.send(.POST, "/tasks/schedules", json: ["cron": "@every 1s", "task": task])
+        let created = try await client.send(.POST, "/tasks/schedules", json: ["cron": "@every 1m", "task": task])
         #expect(created.status == 201, "\(created)")
         let schedule: TaskSchedule = try created.decode()
-        for _ in 1...2 {
-            let lease = try await client.leased(kind)
-            #expect(lease.task.parameters == ["n_n": 1])
-            // One run at a time: nothing more comes while this one is open.
-            #expect(try await client.lease(kind, waitSeconds: 2).status == 204)
-            #expect(try await client.work("complete", lease.leaseId).status == 200)
-        }
         let schedules: [TaskSchedule] = try await client.get("/tasks/schedules").decode()
-        #expect(schedules.map(\.scheduleId) == [schedule.scheduleId] && schedules.first?.lastTaskId != nil, "\(schedules)")
+        #expect(schedules.map(\.scheduleId) == [schedule.scheduleId], "\(schedules)")
+        #expect(schedules.first?.task.parameters == ["n_n": 1])
         let stranger = try await SharedServer.client("task-schedule-stranger")
         expectRefusal(try await stranger.delete("/tasks/schedules/\(schedule.scheduleId)"), 404, "NOT_FOUND")
         #expect(try await client.delete("/tasks/schedules/\(schedule.scheduleId)").status == 204)
         expectRefusal(try await client.delete("/tasks/schedules/\(schedule.scheduleId)"), 404, "NOT_FOUND")
-        let total = try await client.get("/tasks").header("X-Total")
-        #expect(try await client.lease(kind, waitSeconds: 2).status == 204 || total != nil)
-        #expect(try await client.get("/tasks").header("X-Total") == total, "none is made any more")
     }
 
     @Test func aTaskStartsAtItsTimeAndInOrderOfPriority() async throws {

@@ -30,6 +30,20 @@ extension TaskSummary {
         status.rawValue + (requested.map { " (\($0.rawValue))" } ?? "")
     }
 
+    /// What became of the things it worked on; nil where it counts none.
+    var itemCounts: String? {
+        let names: [(result: String, word: String)] = [
+            ("succeeded", "done"), ("movedFiles", "done"), ("planned", "planned"), ("failed", "failed"), ("failedFiles", "failed"),
+            ("skipped", "skipped"), ("skippedFiles", "skipped"),
+        ]
+        let counts = names.compactMap { name -> String? in
+            guard let count = results[name.result]?.integer, count > 0 else { return nil }
+            return "\(count) \(name.word)"
+        }
+        guard names.contains(where: { results[$0.result] != nil }) else { return nil }
+        return counts.isEmpty ? "nothing fits" : "\(counts.joined(separator: ", ")) (drive tasks items \(taskId))"
+    }
+
     /// What is known about the task, name by name.
     func facts() throws -> [[String]] {
         var rows = [

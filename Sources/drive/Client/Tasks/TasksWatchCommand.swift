@@ -133,6 +133,7 @@ struct WatchBoard {
         } else if let message = task.statusMessage, !task.status.isTerminal {
             words.append(message.oneLine)
         }
+        if task.status == .completed, let counts = task.itemCounts { words.append(counts) }
         return words.joined(separator: "  ")
     }
 

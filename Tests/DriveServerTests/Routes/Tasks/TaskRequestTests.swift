@@ -11,6 +11,25 @@ import Testing
         try DriveJSON.decoder().decode(type, from: Data(text.utf8))
     }
 
+    /// A misspelt member is not ignored: a task would run now, or with another priority than was meant.
+    @Test(arguments: ["runat", "prority", "taskId", "Type"]) func unknownMembersAreRefused(_ name: String) throws {
+        let error = #expect(throws: DriveError.self) {
+            _ = try read(#"{"type":"FileMove","\#(name)":"x"}"#, as: Exactly<CreateTaskRequest>.self)
+        }
+        #expect(error?.code == .invalidRequest)
+        #expect(error?.details["rule"] == .string(name))
+    }
+
+    /// Every member is known, in both forms.
+    @Test(arguments: [
+        #"{"type":"Custom","kind":"k","name":"n","description":"d","priority":1,"parameters":{"any_thing":1},"runAt":"2030-01-01T00:00:00Z","dependsOn":[],"uniqueKey":"u","maxAttempts":2}"#,
+        #"{"type":"FileMove","run_at":"2030-01-01T00:00:00Z","depends_on":[],"unique_key":"u","max_attempts":2}"#,
+    ]) func allMembersAreKnown(_ text: String) throws {
+        let request = try read(text, as: Exactly<CreateTaskRequest>.self).value
+        #expect(request.maxAttempts == 2)
+        #expect(Set(Mirror(reflecting: request).children.compactMap(\.label)) == CreateTaskRequest.members)
+    }
+
     /// The parameters as sent, and under which names they reach the service.
     static let parameters: [(sent: String, read: [String: JSONValue])] = [
         (#"{}"#, [:]),
