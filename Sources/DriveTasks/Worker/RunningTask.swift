@@ -153,6 +153,10 @@ final class RunningTask: TaskContext {
         } catch TaskInterruption.fenced {
             interrupt(.fenced)
             throw TaskInterruption.fenced
+        } catch {
+            // How far it is was to be written with the change; it is written without it.
+            keepProgress()
+            throw error
         }
     }
 }

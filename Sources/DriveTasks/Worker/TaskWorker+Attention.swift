@@ -71,7 +71,6 @@ extension TaskWorker {
                 row.add("progress", .double(progress.progress))
                 if let message = progress.message { row.add("message", message) }
                 row.add("sent_progress", .double(progress.throttle.sentProgress))
-                row.add("sent_at", "\(progress.throttle.sentAt)")
             }
             if progress.send, task.accountId != TaskEngine.systemAccount {
                 events.append(TaskEvents.progress(.init(task.claimed), progress: progress.progress, message: progress.message, now: now))
@@ -93,8 +92,8 @@ extension TaskWorker {
                 "$1", ["task_id": .text, "token": .bigint, "progress": .double, "message": .text, "sent_progress": .double])
             let written = try sql.query(
                 """
-                UPDATE tasks SET progress = CASE WHEN x.progress > tasks.progress THEN x.progress ELSE tasks.progress END, status_message = COALESCE(x.message, status_message),
-                    sent_progress = x.sent_progress, sent_at = $2, last_activity = $2, updated_at = $2 FROM \(table)
+                UPDATE tasks SET progress = CASE WHEN x.progress > tasks.progress THEN x.progress ELSE tasks.progress END,
+                    status_message = COALESCE(x.message, status_message), sent_progress = x.sent_progress, sent_at = $2, last_activity = $2, updated_at = $2 FROM \(table)
                 WHERE tasks.task_id = x.task_id AND tasks.fencing_token = x.token AND tasks.status = 'InProgress' RETURNING tasks.task_id
                 """, [change.value, .timestamp(now)])
             let ids = Set(try written.map { try $0.text("task_id") })

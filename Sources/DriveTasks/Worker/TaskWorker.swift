@@ -318,10 +318,8 @@ public final class TaskWorker: Sendable {
             let isIdle = state.withLock { $0.running.isEmpty && !$0.isClaiming && $0.ended.isEmpty && $0.endsUnderWay == 0 }
             if isIdle { return true }
             guard ContinuousClock.now < deadline else { return false }
-            // Not `Task.sleep`, which ends at once: this task is cancelled by now.
-            await withCheckedContinuation { continuation in
-                DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(10)) { continuation.resume() }
-            }
+            // This Swift task is cancelled by now.
+            await pause(.milliseconds(10))
         }
     }
 }

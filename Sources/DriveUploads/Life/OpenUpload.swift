@@ -1,4 +1,5 @@
 import DriveModel
+import Synchronization
 import Foundation
 
 /// An upload that is open in this process, however its bytes come.
@@ -16,4 +17,19 @@ protocol OpenUpload: AnyObject, Sendable {
     var verifiedBytes: Int64 { get }
     /// Takes no more bytes, and returns when no write is under way.
     func close(as status: TaskStatus) async
+}
+
+extension UploadService {
+    /// Closes uploads nobody used for a while; they open again from their rows.
+    func closeIdleSessions() -> Int {
+        let cutoff = ContinuousClock.now - settings.cacheDuration
+        return sessions.withLock { sessions in
+            let idle = sessions.filter { entry in
+                guard case .open(let session) = entry.value else { return false }
+                return session.isIdle && session.lastUse < cutoff
+            }
+            for key in idle.keys { sessions[key] = nil }
+            return idle.count
+        }
+    }
 }

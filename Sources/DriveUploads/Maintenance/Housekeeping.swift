@@ -20,6 +20,19 @@ public struct SweepReport: Codable, Hashable, Sendable {
 
     /// A sweep that found all in order.
     public static let nothing = SweepReport()
+
+    mutating func add(_ count: Int, of step: Housekeeping.Step) {
+        switch step {
+        case .expireUploads: expiredUploads += count
+        case .expireBundles: expiredBundles += count
+        case .expireFiles: expiredFiles += count
+        case .collectBlobs: collectedBlobs += count
+        case .settleIntents: settledIntents += count
+        case .removeStaging: removedStaging += count
+        case .resumeConcatenations: break
+        case .removeOldRows: prunedRows += count
+        }
+    }
 }
 
 /// Expiry, collection and clean-up. Each step is small, repeatable, and safe to stop anywhere.
@@ -108,27 +121,19 @@ public final class Housekeeping: Sendable {
     /// Closes uploads nobody used for a while: a matter of this process's memory alone.
     public func closeIdleSessions() -> Int { uploads.closeIdleSessions() }
 
-    /// One round of everything. A failing step is logged and does not stop the others.
+    /// One round of every step, at once. A failing step is logged and does not stop the others.
     public func sweep() async -> SweepReport {
         var report = SweepReport()
-        await step("expired uploads") { report.expiredUploads = try await self.expireUploads() }
-        await step("expired bundles") { report.expiredBundles = try await self.expireBundles() }
-        await step("expired files") { report.expiredFiles = try await self.expireFiles() }
-        await step("blob collection") { report.collectedBlobs = try await self.collectBlobs() }
-        await step("intents") { report.settledIntents = try await self.settleIntents() }
-        await step("orphaned staging") { report.removedStaging = try await self.removeStagingOrphanedTwice() }
-        await step("concatenations") { try await self.uploads.resumeAssemblies() }
-        await step("old rows") { report.prunedRows = try await self.pruneRows() }
-        report.closedSessions = uploads.closeIdleSessions()
-        return report
-    }
-
-    private func step(_ name: String, _ work: () async throws -> Void) async {
-        do {
-            try await work()
-        } catch {
-            logger.error("housekeeping failed and is tried again next time", metadata: ["step": "\(name)", "error": "\(error)"])
+        for step in Step.allCases {
+            do {
+                report.add(try await run(step), of: step)
+            } catch {
+                logger.error(
+                    "housekeeping failed and is tried again next time", metadata: ["step": "\(step.rawValue)", "error": "\(error)"])
+            }
         }
+        report.closedSessions = closeIdleSessions()
+        return report
     }
 
     // MARK: Expiry
@@ -384,21 +389,6 @@ public final class Housekeeping: Sendable {
             let count = try await uploads.database.write { sql in try step(sql, limit) }
             total += count
             if count < limit { return total }
-        }
-    }
-}
-
-extension UploadService {
-    /// Closes uploads nobody used for a while; they open again from their rows.
-    func closeIdleSessions() -> Int {
-        let cutoff = ContinuousClock.now - settings.cacheDuration
-        return sessions.withLock { sessions in
-            let idle = sessions.filter { entry in
-                guard case .open(let session) = entry.value else { return false }
-                return session.isIdle && session.lastUse < cutoff
-            }
-            for key in idle.keys { sessions[key] = nil }
-            return idle.count
         }
     }
 }
