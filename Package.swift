@@ -67,12 +67,17 @@ let package = Package(
         ),
         .target(
             name: "DriveEvents",
-            dependencies: ["DriveModel", "DriveDatabase", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "DriveModel", "DriveDatabase",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strict
         ),
         .target(
             name: "DriveTasks",
-            dependencies: ["DriveModel", "DriveDatabase", "DriveEvents", .product(name: "Logging", package: "swift-log")],
+            dependencies: ["DriveModel", "DriveCrypto", "DriveDatabase", "DriveEvents", .product(name: "Logging", package: "swift-log")],
             swiftSettings: strict
         ),
         .target(
@@ -87,7 +92,7 @@ let package = Package(
         .target(
             name: "DriveServer",
             dependencies: [
-                "DriveModel", "DriveDatabase", "DriveCrypto", "DriveStorage", "DriveEvents", "DriveTasks", "DriveUploads",
+                "DriveModel", "DriveDatabase", "DriveCrypto", "DriveStorage", "DriveEvents", "DriveTasks", "DriveUploads", "CLibZ",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -142,10 +147,17 @@ let package = Package(
 
         // What several test targets share.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        // What those of them share that run over a database; apart, so that the others go without one.
+        .target(
+            name: "EngineTestSupport",
+            dependencies: ["DriveModel", "DriveDatabase", .product(name: "Logging", package: "swift-log")],
+            path: "Tests/EngineTestSupport",
+            swiftSettings: strict
+        ),
         .testTarget(name: "DriveModelTests", dependencies: ["DriveModel", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "DriveDatabaseTests",
-            dependencies: ["DriveModel", "DriveDatabase", .product(name: "Logging", package: "swift-log")],
+            dependencies: ["DriveModel", "DriveDatabase", "EngineTestSupport", .product(name: "Logging", package: "swift-log")],
             swiftSettings: strict
         ),
         .testTarget(
@@ -156,9 +168,19 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
+            name: "DriveEventsTests",
+            dependencies: [
+                "DriveModel", "DriveDatabase", "DriveEvents", "TestSupport", "EngineTestSupport",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "DriveTasksTests",
             dependencies: [
-                "DriveModel", "DriveDatabase", "DriveEvents", "DriveTasks", "TestSupport", .product(name: "Logging", package: "swift-log"),
+                "DriveModel", "DriveDatabase", "DriveEvents", "DriveTasks", "TestSupport", "EngineTestSupport",
             ],
             swiftSettings: strict
         ),
@@ -166,6 +188,7 @@ let package = Package(
             name: "DriveUploadsTests",
             dependencies: [
                 "DriveModel", "DriveCrypto", "DriveDatabase", "DriveStorage", "DriveEvents", "DriveTasks", "DriveUploads", "TestSupport",
+                "EngineTestSupport",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
@@ -185,6 +208,7 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
             ],

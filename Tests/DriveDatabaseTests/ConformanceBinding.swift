@@ -1,4 +1,5 @@
 import DriveModel
+import EngineTestSupport
 import Foundation
 import Testing
 
@@ -6,7 +7,7 @@ import Testing
 
 /// What travels between our values and a prepared statement, and what a statement keeps from one use to the next.
 extension DatabaseConformance {
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func emptyIsNotNull(engine: Engine) async throws {
         try await engine.withDatabase([Self.values]) { database in
             try await database.change("INSERT INTO kinds (id, name, bytes) VALUES ($1, $2, $3)", [.int(1), .text(""), .blob([])])
@@ -36,7 +37,7 @@ extension DatabaseConformance {
     }
 
     /// A NUL is a character to SQLite. PostgreSQL has none in a text and refuses it; neither cuts the text there.
-    @Test(arguments: Engine.underTest, ["\0", "a\0b", "\0\0x", "ж\0", "x\0"])
+    @Test(arguments: Engine.required, ["\0", "a\0b", "\0\0x", "ж\0", "x\0"])
     func aTextIsNotCutAtANUL(engine: Engine, text: String) async throws {
         try await engine.withDatabase([Self.values]) { database in
             let insert = "INSERT INTO kinds (id, name) VALUES ($1, $2)"
@@ -58,7 +59,7 @@ extension DatabaseConformance {
     }
 
     /// Bytes stay bytes, also those that look like a text, and ones with a NUL.
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func bytesAreNoText(engine: Engine) async throws {
         try await engine.withDatabase([Self.values]) { database in
             let values: [[UInt8]] = [[0x41], [0x41, 0, 0x42], [0], [0xFF, 0xFE, 0x80], Array("äé".utf8)]
@@ -72,7 +73,7 @@ extension DatabaseConformance {
         }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func bigValuesRoundTrip(engine: Engine) async throws {
         try await engine.withDatabase([Self.values]) { database in
             let text = String(repeating: "Ünïcödé 👩‍👩‍👧 ", count: 100_000)
@@ -91,7 +92,7 @@ extension DatabaseConformance {
     }
 
     /// `$n` is the n-th argument, whatever stands before it in the statement.
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func argumentsGoByTheirNumber(engine: Engine) async throws {
         try await engine.withDatabase([Self.values]) { database in
             let arguments = (1...12).map { SQLValue.text("v\($0)") }
@@ -114,7 +115,7 @@ extension DatabaseConformance {
     }
 
     /// A defect of ours, which no repetition mends.
-    @Test(arguments: Engine.underTest, [0, 1])
+    @Test(arguments: Engine.required, [0, 1])
     func aMissingArgumentIsAnError(engine: Engine, count: Int) async throws {
         try await engine.withDatabase([Self.values]) { database in
             let insert = "INSERT INTO kinds (id, number) VALUES ($1, $2)"
@@ -134,7 +135,7 @@ extension DatabaseConformance {
     }
 
     /// A second statement behind a semicolon is refused, not left out.
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func aTextIsOneStatement(engine: Engine) async throws {
         try await engine.withDatabase([Self.items]) { database in
             let two = "INSERT INTO items VALUES ($1, 'a', 0); INSERT INTO items VALUES (2, 'b', 0)"
@@ -147,7 +148,7 @@ extension DatabaseConformance {
     }
 
     /// After an error the same statement runs again, with nothing left of what was bound.
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func anErrorLeavesTheStatementUsable(engine: Engine) async throws {
         try await engine.withDatabase([Self.items]) { database in
             let insert = "INSERT INTO items (id, name, count) VALUES ($1, $2, $3)"
@@ -181,7 +182,7 @@ extension DatabaseConformance {
     }
 
     /// More than any cache of statements keeps, and then the first ones again.
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func thousandsOfStatementsAreFine(engine: Engine) async throws {
         try await engine.withDatabase([Self.items]) { database in
             let sums = try await database.read { sql in
@@ -202,7 +203,7 @@ extension DatabaseConformance {
     }
 
     /// A table changes under statements that are prepared.
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func aStatementFollowsItsTable(engine: Engine) async throws {
         try await engine.withDatabase([Self.items]) { database in
             let all = "SELECT * FROM items ORDER BY id"
@@ -225,7 +226,7 @@ extension DatabaseConformance {
     }
 
     /// Prepared statements on every connection do not keep the database open.
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func aUsedDatabaseCloses(engine: Engine) async throws {
         try await engine.withDatabase([Self.items]) { database in
             try await concurrently(40) { number in

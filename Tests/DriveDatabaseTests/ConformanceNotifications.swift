@@ -1,4 +1,5 @@
 import DriveModel
+import EngineTestSupport
 import Testing
 
 @testable import DriveDatabase
@@ -8,7 +9,7 @@ extension DatabaseConformance {
     /// A channel of one test alone: the server's channels are shared by all schemas.
     private static func channel() -> String { "conformance_\(UInt64.random(in: .min ... .max))" }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func aListenerBeginsWithReconnected(engine: Engine) async throws {
         try await engine.withDatabase { database in
             let (channel, other) = (Self.channel(), Self.channel())
@@ -25,7 +26,7 @@ extension DatabaseConformance {
     }
 
     /// What is undone is not told, and nothing is told before it is durable: who hears of it finds it.
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func onlyWhatIsCommittedIsTold(engine: Engine) async throws {
         try await engine.withDatabase([Self.values]) { database in
             let channel = Self.channel()
@@ -70,7 +71,7 @@ extension DatabaseConformance {
     }
 
     /// Equal ones may come as one, but none that is different is lost, and the last one comes.
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func differentNotificationsAllArrive(engine: Engine) async throws {
         try await engine.withDatabase { database in
             let channel = Self.channel()
@@ -102,7 +103,7 @@ extension DatabaseConformance {
     }
 
     /// Two readers hear the same, and one that is closed hears no more.
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func closingEndsOneListenerAlone(engine: Engine) async throws {
         try await engine.withDatabase { database in
             let channel = Self.channel()
@@ -125,7 +126,7 @@ extension DatabaseConformance {
     }
 
     /// A closure that runs again for a serialization failure or another one's undoing tells once, what its last run told.
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func aRefusedNeighbourTellsNothing(engine: Engine) async throws {
         try await engine.withDatabase { database in
             let channel = Self.channel()

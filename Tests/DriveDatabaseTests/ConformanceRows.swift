@@ -1,4 +1,5 @@
 import DriveModel
+import EngineTestSupport
 import Foundation
 import Testing
 
@@ -11,7 +12,7 @@ extension DatabaseConformance {
         "naïve", "nai\u{308}ve", "👩‍👩‍👧 𝔘", "\u{202E}rtl", "\u{2028}\u{2029}", "\u{FFFF}", String(repeating: "ж\"", count: 50_000),
     ]
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func textsInRowsRoundTrip(engine: Engine) async throws {
         try await engine.withDatabase { database in
             var rows = SQLRows()
@@ -32,7 +33,7 @@ extension DatabaseConformance {
     }
 
     /// Every type of column, in the order of the names and not of the members; what a row lacks is NULL.
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func rowsKeepTheirTypes(engine: Engine) async throws {
         try await engine.withDatabase([Self.values]) { database in
             let id = UUID()
@@ -84,7 +85,7 @@ extension DatabaseConformance {
         }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func noRowsAreNone(engine: Engine) async throws {
         try await engine.withDatabase { database in
             let rows = SQLRows()
@@ -98,7 +99,7 @@ extension DatabaseConformance {
     }
 
     /// One statement changes many rows, each in its own way, and says which.
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func rowsUpdateTheirLikes(engine: Engine) async throws {
         try await engine.withDatabase([Self.values]) { database in
             for id in 1...4 { try await database.change("INSERT INTO kinds (id, number) VALUES ($1, 0)", [.int(id)]) }
@@ -123,7 +124,7 @@ extension DatabaseConformance {
         }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func aListFindsItsTexts(engine: Engine) async throws {
         try await engine.withDatabase([Self.values]) { database in
             let identifiers = ["a", "b-1", "0", "0VbcL4eIAsga6ONdYLl2chgdI4Kn", "A", "null"]
@@ -141,7 +142,7 @@ extension DatabaseConformance {
         }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func aListFindsItsUUIDs(engine: Engine) async throws {
         try await engine.withDatabase([Self.values]) { database in
             let keys = (0..<300).map { _ in UUID() }

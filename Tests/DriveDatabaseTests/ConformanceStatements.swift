@@ -1,4 +1,5 @@
 import DriveModel
+import EngineTestSupport
 import Testing
 
 @testable import DriveDatabase
@@ -6,7 +7,7 @@ import Testing
 extension DatabaseConformance {
     static let items = "CREATE TABLE items (id {int} PRIMARY KEY, name {text} NOT NULL UNIQUE, count {bigint} NOT NULL CHECK (count >= 0))"
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func changedRowsAreCounted(engine: Engine) async throws {
         try await engine.withDatabase([Self.items]) { database in
             let counts = try await database.write { sql in
@@ -22,7 +23,7 @@ extension DatabaseConformance {
         }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func changesReturnRows(engine: Engine) async throws {
         try await engine.withDatabase([Self.items]) { database in
             let names = try await database.write { sql in
@@ -41,7 +42,7 @@ extension DatabaseConformance {
         }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func conflictsUpdate(engine: Engine) async throws {
         try await engine.withDatabase([Self.items]) { database in
             for _ in 0..<3 {
@@ -56,7 +57,7 @@ extension DatabaseConformance {
         }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func sumsAndMissingColumnsAreReadByKind(engine: Engine) async throws {
         try await engine.withDatabase([Self.items]) { database in
             try await database.change("INSERT INTO items VALUES (1, 'a', 4), (2, 'b', 5)")
@@ -67,7 +68,7 @@ extension DatabaseConformance {
         }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func refusalsHaveTheirKind(engine: Engine) async throws {
         try await engine.withDatabase([Self.items]) { database in
             try await database.change("INSERT INTO items VALUES (1, 'a', 0)")

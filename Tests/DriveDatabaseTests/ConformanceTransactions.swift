@@ -1,10 +1,11 @@
 import DriveModel
+import EngineTestSupport
 import Testing
 
 @testable import DriveDatabase
 
 extension DatabaseConformance {
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func whatThrowsLeavesNothing(engine: Engine) async throws {
         try await engine.withDatabase([Self.items]) { database in
             await #expect(throws: Refusal()) {
@@ -18,7 +19,7 @@ extension DatabaseConformance {
         }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func concurrentIncrementsAreAllCounted(engine: Engine) async throws {
         try await engine.withDatabase([Self.items]) { database in
             try await database.change("INSERT INTO items VALUES (1, 'a', 0)")
@@ -30,7 +31,7 @@ extension DatabaseConformance {
         }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func readThenWriteUnderLockIsNotLost(engine: Engine) async throws {
         try await engine.withDatabase([Self.items]) { database in
             try await database.change("INSERT INTO items VALUES (1, 'a', 0)")
@@ -46,7 +47,7 @@ extension DatabaseConformance {
     }
 
     /// In SQLite these share one group and one COMMIT.
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func aFailingWriteLeavesItsNeighbours(engine: Engine) async throws {
         try await engine.withDatabase([Self.items]) { database in
             let refused = Counter()
@@ -66,7 +67,7 @@ extension DatabaseConformance {
         }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func aUniqueViolationLeavesItsNeighbours(engine: Engine) async throws {
         try await engine.withDatabase([Self.items]) { database in
             let violations = Counter()
@@ -87,7 +88,7 @@ extension DatabaseConformance {
         }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func aReadSeesOneMoment(engine: Engine) async throws {
         try await engine.withDatabase([Self.items]) { database in
             try await database.change("INSERT INTO items VALUES (1, 'a', 100), (2, 'b', 0)")
@@ -114,7 +115,7 @@ extension DatabaseConformance {
         }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func aConditionalUpdateNeverExceedsTheQuota(engine: Engine) async throws {
         let table = "CREATE TABLE quota (id {int} PRIMARY KEY, used {bigint} NOT NULL, allowed {bigint} NOT NULL)"
         try await engine.withDatabase([table]) { database in
@@ -131,7 +132,7 @@ extension DatabaseConformance {
         }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func aClosedDatabaseIsUnavailable(engine: Engine) async throws {
         try await engine.withDatabase([Self.items]) { database in
             await database.close()
@@ -142,7 +143,7 @@ extension DatabaseConformance {
         }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func closingFinishesWhatWasAccepted(engine: Engine) async throws {
         try await engine.withDatabase([Self.items]) { database in
             let gate = Signal()
@@ -162,7 +163,7 @@ extension DatabaseConformance {
         }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func migratingTwiceIsHarmless(engine: Engine) async throws {
         try await engine.withDatabase { database in
             try await Schema.migrate(database)

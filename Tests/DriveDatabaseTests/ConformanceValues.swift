@@ -1,4 +1,5 @@
 import DriveModel
+import EngineTestSupport
 import Foundation
 import Testing
 
@@ -12,7 +13,7 @@ struct DatabaseConformance {
             flag {bool}, at {timestamp}, key {uuid}, document {json})
         """
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func integersRoundTrip(engine: Engine) async throws {
         try await roundTrip(engine, "number", [0, 1, -1, .max, .min, 1 << 31, -(1 << 31) - 1], { .integer($0) }) {
             try $0.int64("number")
@@ -20,13 +21,13 @@ struct DatabaseConformance {
         try await roundTrip(engine, "small", [0, 2_147_483_647, -2_147_483_648], { .integer($0) }) { try $0.int64("small") }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func doublesRoundTrip(engine: Engine) async throws {
         let numbers = [0, -0.5, 0.1, 1 / 3, .greatestFiniteMagnitude, .leastNormalMagnitude, 1e300, 100, .infinity]
         try await roundTrip(engine, "fraction", numbers, { .double($0) }) { try $0.double("fraction") }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func textsRoundTrip(engine: Engine) async throws {
         let texts = [
             "", " ", "a'b\"c\\d", "$1 ?", "\u{1}\t\r\n", "naïve", "nai\u{308}ve", "👩‍👩‍👧 𝔘", "\u{202E}rtl", "\u{FFFF}",
@@ -37,18 +38,18 @@ struct DatabaseConformance {
         }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func bytesRoundTrip(engine: Engine) async throws {
         let blobs: [[UInt8]] = [[], [0], [0, 0, 255], Array(0...255), Array(repeating: 0x5C, count: 300_000)]
         try await roundTrip(engine, "bytes", blobs, { .blob($0) }) { try $0.blob("bytes") }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func flagsRoundTrip(engine: Engine) async throws {
         try await roundTrip(engine, "flag", [true, false], { .bool($0) }) { try $0.bool("flag") }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func timestampsRoundTrip(engine: Engine) async throws {
         let times = try [
             "1970-01-01T00:00:00Z", "2026-11-21T00:36:55.123456Z", "1969-12-31T23:59:59.999999Z", "0001-01-01T00:00:00Z",
@@ -57,7 +58,7 @@ struct DatabaseConformance {
         try await roundTrip(engine, "at", times, { .timestamp($0) }) { try $0.timestamp("at") }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func identifiersRoundTrip(engine: Engine) async throws {
         let zero = try #require(UUID(uuidString: "00000000-0000-0000-0000-000000000000"))
         let identifiers = [UUID(), UUID(), zero]
@@ -66,7 +67,7 @@ struct DatabaseConformance {
         try await roundTrip(engine, "key", identifiers.map { $0.uuidString.lowercased() }, { .text($0) }) { try $0.text("key") }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func documentsRoundTrip(engine: Engine) async throws {
         let documents: [JSONValue] = [
             [:], [], ["a": [1, 2, ["b": .null]], "ü": "👋\n\"", "big": .integer(.max)], .string("text"), .bool(true), .double(0.25),
@@ -74,7 +75,7 @@ struct DatabaseConformance {
         try await roundTrip(engine, "document", documents, { try .encoded($0) }) { try $0.decoded("document") }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func nullRoundTripsInEveryColumn(engine: Engine) async throws {
         let columns = ["number", "small", "fraction", "name", "bytes", "flag", "at", "key", "document"]
         try await engine.withDatabase([Self.values]) { database in
@@ -88,7 +89,7 @@ struct DatabaseConformance {
         }
     }
 
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func parametersMayRepeatAndStandInAnyOrder(engine: Engine) async throws {
         try await engine.withDatabase([Self.values]) { database in
             try await database.change("INSERT INTO kinds (name, id, number) VALUES ($2, $1, $1)", [.int(7), .text("seven")])
@@ -106,7 +107,7 @@ struct DatabaseConformance {
     }
 
     /// A parameter beside nothing but small numbers is still a whole 64-bit number.
-    @Test(arguments: Engine.underTest)
+    @Test(arguments: Engine.required)
     func integersKeepTheirWidthInExpressions(engine: Engine) async throws {
         try await engine.withDatabase { database in
             let big: Int64 = 5_000_000_000

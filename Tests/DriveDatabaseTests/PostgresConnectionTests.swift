@@ -1,4 +1,5 @@
 import DriveModel
+import EngineTestSupport
 import Logging
 import Synchronization
 import Testing
@@ -68,7 +69,7 @@ struct PostgresUnreachableTests {
     }
 }
 
-@Suite(.serialized, .enabled(if: Engine.isPostgresUnderTest), .timeLimit(.minutes(1)))
+@Suite(.serialized, .enabled(if: Engine.isPostgresRequired), .timeLimit(.minutes(1)))
 struct PostgresListenerTests {
     @Test func notificationsArriveAlsoAfterABreak() async throws {
         try await PostgresSandbox.with { sandbox in

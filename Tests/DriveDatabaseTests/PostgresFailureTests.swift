@@ -1,4 +1,5 @@
 import DriveModel
+import EngineTestSupport
 import Testing
 
 @testable import DriveDatabase
@@ -48,7 +49,7 @@ import Testing
     }
 
     /// The codes as they come from a server; only what may succeed as a whole is repeated.
-    @Test(.enabled(if: Engine.isPostgresUnderTest), .timeLimit(.minutes(1)))
+    @Test(.enabled(if: Engine.isPostgresRequired), .timeLimit(.minutes(1)))
     func theServersCodesArrive() async throws {
         try await PostgresSandbox.with { sandbox in
             let database = try sandbox.open(
@@ -71,7 +72,7 @@ import Testing
 
     /// Points around each COMMIT of a write: nothing stays of a transaction whose COMMIT could not be sent.
     @Test(
-        .enabled(if: Engine.isPostgresUnderTest), .timeLimit(.minutes(1)),
+        .enabled(if: Engine.isPostgresRequired), .timeLimit(.minutes(1)),
         arguments: [("ENOSPC", DatabaseError.Kind.full), ("EIO", .ioFailure)])
     func aFaultAtCommitUndoesTheWrite(code: String, kind: DatabaseError.Kind) async throws {
         try await PostgresSandbox.with { sandbox in

@@ -1,11 +1,12 @@
 import DriveModel
+import EngineTestSupport
 import Foundation
 import Testing
 
 @testable import DriveDatabase
 
 /// What only PostgreSQL can get into: lost connections, deadlocks, time-outs, stale plans.
-@Suite(.serialized, .enabled(if: Engine.isPostgresUnderTest), .timeLimit(.minutes(2)))
+@Suite(.serialized, .enabled(if: Engine.isPostgresRequired), .timeLimit(.minutes(2)))
 struct PostgresTests {
     static let items = "CREATE TABLE items (id BIGINT PRIMARY KEY, name VARCHAR UNIQUE)"
 

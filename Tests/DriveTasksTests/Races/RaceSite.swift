@@ -2,69 +2,24 @@ import DriveDatabase
 import DriveEvents
 import DriveModel
 import DriveTasks
-import Foundation
-import Logging
+import EngineTestSupport
 import Synchronization
-import Testing
 
-/// A database that tasks are raced over: a file, or a schema of the server that `scripts/with-postgres` started.
-enum RaceDatabase: String, CaseIterable, Sendable, CustomTestStringConvertible {
-    case sqlite, postgresql
-
-    var testDescription: String { rawValue }
-
-    private static var postgresURL: String? { ProcessInfo.processInfo.environment["DRIVE_TEST_POSTGRES_URL"] }
-    static var underTest: [RaceDatabase] { postgresURL == nil ? [.sqlite] : allCases }
-
+extension Engine {
     /// Operations raced: each takes PostgreSQL several round trips, and the rules are the same.
-    var operations: Int { self == .sqlite ? 10_000 : 600 }
+    var raceOperations: Int { self == .sqlite ? 10_000 : 600 }
 
-    static let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
-
-    func with(_ body: (any Database) async throws -> Void) async throws {
-        switch self {
-        case .sqlite:
-            let folder = FileManager.default.temporaryDirectory.appending(path: "drive-race-\(UUID().uuidString)")
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            defer { try? FileManager.default.removeItem(at: folder) }
-            try await Self.run(try SQLiteDatabase(path: folder.path() + "/test.sqlite", logger: Self.logger), body)
-        case .postgresql:
-            let url = try #require(Self.postgresURL)
-            let schema = "race_" + UUID().uuidString.replacing("-", with: "").lowercased()
-            let administrator = try PostgresDatabase(connectionString: url, maximumConnections: 1, logger: Self.logger)
-            _ = try await administrator.write { try $0.execute("CREATE SCHEMA \(schema)") }
-            let separator = url.contains("?") ? "&" : "?"
-            let outcome: Result<Void, any Error>
-            do {
-                let address = "\(url)\(separator)options=-csearch_path%3D\(schema)"
-                try await Self.run(try PostgresDatabase(connectionString: address, maximumConnections: 6, logger: Self.logger), body)
-                outcome = .success(())
-            } catch {
-                outcome = .failure(error)
-            }
-            _ = try await administrator.write { try $0.execute("DROP SCHEMA \(schema) CASCADE") }
-            await administrator.close()
-            try outcome.get()
-        }
-    }
-
-    private static func run(_ database: any Database, _ body: (any Database) async throws -> Void) async throws {
-        do {
-            try await Schema.migrate(database)
+    /// Runs `body` over a database that tasks are raced over: `race_steps` keeps every step of `SteppingHandler`.
+    func withRaceDatabase(_ body: (any Database) async throws -> Void) async throws {
+        try await with { database in
             let number = database.dialect == .sqlite ? "INTEGER PRIMARY KEY" : "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
-            _ = try await database.write { sql in
-                try sql.execute(
-                    """
-                    CREATE TABLE race_steps
-                        (number \(number), task_id TEXT NOT NULL, token BIGINT NOT NULL, progress DOUBLE PRECISION NOT NULL)
-                    """)
-            }
+            try await database.change(
+                """
+                CREATE TABLE race_steps
+                    (number \(number), task_id TEXT NOT NULL, token BIGINT NOT NULL, progress DOUBLE PRECISION NOT NULL)
+                """)
             try await body(database)
-        } catch {
-            await database.close()
-            throw error
         }
-        await database.close()
     }
 }
 

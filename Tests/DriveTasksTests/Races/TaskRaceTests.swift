@@ -2,6 +2,7 @@ import DriveDatabase
 import DriveEvents
 import DriveModel
 import DriveTasks
+import EngineTestSupport
 import Foundation
 import Synchronization
 import TestSupport
@@ -39,15 +40,15 @@ struct TaskRaceTests {
         var refused: TaskStatus?
     }
 
-    @Test(arguments: RaceDatabase.underTest)
-    func everyAnswerIsOneTheLifeCycleAllows(kind: RaceDatabase) async throws {
-        try await kind.with { database in
+    @Test(arguments: Engine.underTest)
+    func everyAnswerIsOneTheLifeCycleAllows(kind: Engine) async throws {
+        try await kind.withRaceDatabase { database in
             let race = try await Race(database, roster: kind == .sqlite ? 48 : 12)
             try await race.running {
                 try await withThrowingTaskGroup(of: [Answer].self) { group in
                     let clients = 8
                     for client in 0..<clients {
-                        group.addTask { try await race.client(UInt64(client + 1), operations: kind.operations / clients) }
+                        group.addTask { try await race.client(UInt64(client + 1), operations: kind.raceOperations / clients) }
                     }
                     let watcher = Task { try await race.watch() }
                     var answers: [Answer] = []
@@ -82,7 +83,7 @@ struct TaskRaceTests {
             settings.slots = 16
             settings.limits = TurnPlanner.Limits()
             settings.drainTime = .seconds(1)
-            engine = TaskEngine(database: database, settings: settings, logger: RaceDatabase.logger)
+            engine = TaskEngine(database: database, settings: settings, logger: Engine.logger)
             engine.register([handler])
             service = TaskService(engine: engine)
             roster = Mutex([])

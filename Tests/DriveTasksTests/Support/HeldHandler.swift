@@ -1,5 +1,6 @@
 import DriveEvents
 import DriveModel
+import EngineTestSupport
 import Foundation
 import Synchronization
 

@@ -1,6 +1,7 @@
 import DriveDatabase
 import DriveEvents
 import DriveModel
+import EngineTestSupport
 import Foundation
 import TestSupport
 import Testing
@@ -197,4 +198,9 @@ func expectRefusal(
         Issue.record("\(error)", sourceLocation: sourceLocation)
     }
     return nil
+}
+
+extension Slots {
+    /// Every site of these tests takes one.
+    static let sites = Slots(4)
 }

@@ -4,6 +4,7 @@ import DriveModel
 import DriveTasks
 import DriveStorage
 import DriveUploads
+import EngineTestSupport
 import Foundation
 import Testing
 

@@ -1,6 +1,7 @@
 import DriveDatabase
 import DriveModel
 import DriveUploads
+import EngineTestSupport
 import Foundation
 import Testing
 

@@ -1,5 +1,6 @@
 import DriveModel
 import DriveUploads
+import EngineTestSupport
 import Foundation
 import Testing
 

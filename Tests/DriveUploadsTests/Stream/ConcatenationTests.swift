@@ -1,6 +1,7 @@
 import DriveEvents
 import DriveModel
 @testable import DriveUploads
+import EngineTestSupport
 import Foundation
 import Testing
 

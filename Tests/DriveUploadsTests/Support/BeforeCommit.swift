@@ -1,3 +1,5 @@
+import EngineTestSupport
+
 /// The moment in `complete` between the rename and the transaction that makes the file, held until `pass`.
 ///
 /// `complete` writes twice: first the blob's intent, then, when the bytes stand at the blob's path, all the rest.

@@ -1,5 +1,6 @@
 import DriveCrypto
 import DriveUploads
+import EngineTestSupport
 import NIOCore
 
 /// A chunk on a slow line: small drops with pauses, until `flow` is raised; then the rest at once.

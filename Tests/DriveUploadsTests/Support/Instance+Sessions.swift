@@ -1,4 +1,5 @@
 import DriveEvents
+import EngineTestSupport
 import Synchronization
 
 @testable import DriveUploads

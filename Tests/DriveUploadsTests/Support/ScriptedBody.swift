@@ -1,6 +1,7 @@
 import DriveCrypto
 import DriveModel
 import DriveUploads
+import EngineTestSupport
 import NIOCore
 
 /// A chunk's bytes as a test scripts them: pieces, pauses, a break.

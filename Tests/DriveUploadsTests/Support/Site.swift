@@ -4,6 +4,7 @@ import DriveEvents
 import DriveModel
 import DriveStorage
 import DriveUploads
+import EngineTestSupport
 import Foundation
 import NIOCore
 import TestSupport
@@ -197,4 +198,9 @@ func expectRefusal(
     } catch {
         Issue.record("expected \(code.name), got \(error)", sourceLocation: sourceLocation)
     }
+}
+
+extension Slots {
+    /// Every site of these tests takes one.
+    static let sites = Slots(4)
 }

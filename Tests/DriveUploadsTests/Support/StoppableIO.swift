@@ -1,5 +1,6 @@
 import DriveStorage
 import DriveUploads
+import EngineTestSupport
 import Foundation
 import Synchronization
 

@@ -2,6 +2,7 @@ import DriveCrypto
 import DriveEvents
 import DriveModel
 import DriveUploads
+import EngineTestSupport
 import NIOCore
 import Synchronization
 

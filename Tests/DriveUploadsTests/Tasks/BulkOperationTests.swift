@@ -2,6 +2,7 @@ import DriveDatabase
 import DriveEvents
 import DriveModel
 import DriveTasks
+import EngineTestSupport
 import Foundation
 import Testing
 

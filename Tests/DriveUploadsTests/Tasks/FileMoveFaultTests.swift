@@ -2,6 +2,7 @@ import DriveEvents
 import DriveModel
 import DriveStorage
 import DriveTasks
+import EngineTestSupport
 import Foundation
 import Synchronization
 import Testing

@@ -4,6 +4,7 @@ import DriveModel
 import DriveStorage
 import DriveTasks
 import DriveUploads
+import EngineTestSupport
 import Foundation
 import Testing
 

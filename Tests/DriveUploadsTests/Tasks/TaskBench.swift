@@ -3,6 +3,7 @@ import DriveEvents
 import DriveModel
 import DriveStorage
 import DriveTasks
+import EngineTestSupport
 import Foundation
 import Logging
 import Synchronization

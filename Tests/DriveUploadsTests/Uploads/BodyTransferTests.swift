@@ -1,5 +1,6 @@
 import DriveCrypto
 import DriveModel
+import EngineTestSupport
 import Foundation
 import TestSupport
 import Testing

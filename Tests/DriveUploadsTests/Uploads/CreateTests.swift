@@ -2,6 +2,7 @@ import DriveDatabase
 import DriveEvents
 import DriveModel
 import DriveUploads
+import EngineTestSupport
 import Foundation
 import Testing
 

@@ -4,6 +4,7 @@ import DriveEvents
 import DriveModel
 import DriveStorage
 import DriveUploads
+import EngineTestSupport
 import Foundation
 import Testing
 

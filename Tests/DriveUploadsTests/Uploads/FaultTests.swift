@@ -3,6 +3,7 @@ import DriveEvents
 import DriveModel
 import DriveTasks
 import DriveUploads
+import EngineTestSupport
 import Foundation
 import Testing
 

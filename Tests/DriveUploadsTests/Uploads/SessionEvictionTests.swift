@@ -3,6 +3,7 @@ import DriveDatabase
 import DriveEvents
 import DriveModel
 import DriveStorage
+import EngineTestSupport
 import Foundation
 import Testing
 

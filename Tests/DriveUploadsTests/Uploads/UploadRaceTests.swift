@@ -3,6 +3,7 @@ import DriveEvents
 import DriveModel
 import DriveTasks
 import DriveStorage
+import EngineTestSupport
 import Foundation
 import Testing
 

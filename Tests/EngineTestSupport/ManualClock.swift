@@ -2,22 +2,27 @@ import DriveModel
 import Synchronization
 
 /// The time of day as a test decides it.
-final class ManualClock: Sendable {
-    private static let start = Timestamp(seconds: 1_800_000_000)
+public final class ManualClock: Sendable {
+    /// What every clock shows first.
+    public static let start = Timestamp(seconds: 1_800_000_000)
+
     private let time = Mutex(start)
     private let steadyStart = ContinuousClock.now
 
-    var now: Timestamp { time.withLock { $0 } }
+    public init() {}
+
+    public var now: Timestamp { time.withLock { $0 } }
 
     /// The clock that nobody sets; here it goes with the other.
-    var steady: ContinuousClock.Instant { steadyStart + (now - Self.start) }
+    public var steady: ContinuousClock.Instant { steadyStart + (now - Self.start) }
 
-    func advance(by duration: Duration) {
+    /// Also back, by a negative duration.
+    public func advance(by duration: Duration) {
         time.withLock { $0 = $0 + duration }
     }
 
     /// A microsecond passes with each look, so that no two moments are the same.
-    var surroundings: Surroundings {
+    public var surroundings: Surroundings {
         Surroundings(
             now: {
                 self.time.withLock { time in

@@ -2,42 +2,42 @@ import DriveDatabase
 import Synchronization
 
 /// A database whose replies get lost, or come late, as over a broken connection: the change is made all the same.
-final class UnreliableDatabase: Database {
+public final class UnreliableDatabase: Database {
     private let base: any Database
     private let lostReplies = Mutex(0)
     private let refusals = Mutex(0)
     private let held = Mutex<(reached: Gate, until: Gate)?>(nil)
 
-    init(_ base: any Database) {
+    public init(_ base: any Database) {
         self.base = base
     }
 
-    var dialect: SQLDialect { base.dialect }
-    var queueLength: Int { base.queueLength }
+    public var dialect: SQLDialect { base.dialect }
+    public var queueLength: Int { base.queueLength }
 
     /// The next writes take effect, and their callers get `unavailable`.
-    func loseReplies(_ count: Int) {
+    public func loseReplies(_ count: Int) {
         lostReplies.withLock { $0 = count }
     }
 
     /// The next writes change nothing, and their callers get `unavailable`.
-    func refuse(_ count: Int) {
+    public func refuse(_ count: Int) {
         refusals.withLock { $0 = count }
     }
 
     /// Refusals that are still to come.
-    var refusalsLeft: Int { refusals.withLock { $0 } }
+    public var refusalsLeft: Int { refusals.withLock { $0 } }
 
     /// The next write tells `reached` and begins after `until`.
-    func hold(reached: Gate, until: Gate) {
+    public func hold(reached: Gate, until: Gate) {
         held.withLock { $0 = (reached, until) }
     }
 
-    func read<Result: Sendable>(_ body: @escaping @Sendable (any SQLSession) throws -> Result) async throws -> Result {
+    public func read<Result: Sendable>(_ body: @escaping @Sendable (any SQLSession) throws -> Result) async throws -> Result {
         try await base.read(body)
     }
 
-    func write<Result: Sendable>(_ body: @escaping @Sendable (any SQLSession) throws -> Result) async throws -> Result {
+    public func write<Result: Sendable>(_ body: @escaping @Sendable (any SQLSession) throws -> Result) async throws -> Result {
         let hold = held.withLock { held in
             defer { held = nil }
             return held
@@ -60,7 +60,7 @@ final class UnreliableDatabase: Database {
         return result
     }
 
-    func listen(to channels: [String]) throws -> any DatabaseListener { try base.listen(to: channels) }
-    func checkIntegrity() async throws -> [String] { try await base.checkIntegrity() }
-    func close() async { await base.close() }
+    public func listen(to channels: [String]) throws -> any DatabaseListener { try base.listen(to: channels) }
+    public func checkIntegrity() async throws -> [String] { try await base.checkIntegrity() }
+    public func close() async { await base.close() }
 }

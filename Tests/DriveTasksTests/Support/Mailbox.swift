@@ -1,45 +1,5 @@
+import EngineTestSupport
 import Synchronization
-import TestSupport
-
-/// Opens once; who comes before that waits.
-final class Gate: Sendable {
-    private struct State {
-        var isOpen = false
-        var waiters: [CheckedContinuation<Void, Never>] = []
-    }
-
-    private let state = Mutex(State())
-
-    func open() {
-        let waiters = state.withLock { state in
-            state.isOpen = true
-            defer { state.waiters = [] }
-            return state.waiters
-        }
-        for waiter in waiters { waiter.resume() }
-    }
-
-    func wait() async {
-        await withCheckedContinuation { continuation in
-            let isOpen = state.withLock { state in
-                if !state.isOpen { state.waiters.append(continuation) }
-                return state.isOpen
-            }
-            if isOpen { continuation.resume() }
-        }
-    }
-}
-
-struct TimedOut: Error {}
-
-/// Asks again and again, where no signal can be had; the bound is only reached where the test fails.
-func eventually(within limit: Duration = .seconds(10), _ condition: () async throws -> Bool) async throws {
-    let end = ContinuousClock.now + limit
-    while try await !condition() {
-        guard ContinuousClock.now < end else { throw TimedOut() }
-        try await Task.sleep(for: .milliseconds(5))
-    }
-}
 
 /// Hands things from whoever makes them to the test that waits for them, in order.
 final class Mailbox<Item: Sendable>: Sendable {
@@ -89,8 +49,4 @@ final class Mailbox<Item: Sendable>: Sendable {
             if let item { continuation.resume(returning: item) }
         }
     }
-}
-
-extension Slots {
-    static let sites = Slots(4)
 }
