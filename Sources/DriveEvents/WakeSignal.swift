@@ -1,7 +1,7 @@
 import Synchronization
 
 /// Wakes one waiter; signals that come while nobody waits are one.
-final class WakeSignal: Sendable {
+public final class WakeSignal: Sendable {
     private enum State {
         case idle, signalled
         case waiting(CheckedContinuation<Void, Never>)
@@ -9,7 +9,9 @@ final class WakeSignal: Sendable {
 
     private let state = Mutex(State.idle)
 
-    func signal() {
+    public init() {}
+
+    public func signal() {
         let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
             if case .waiting(let continuation) = state {
                 state = .idle
@@ -22,7 +24,7 @@ final class WakeSignal: Sendable {
     }
 
     /// Returns at a signal, or after `limit`; for one waiter at a time.
-    func wait(atMost limit: Duration) async {
+    public func wait(atMost limit: Duration) async {
         let timer = Task { [self] in
             try? await Task.sleep(for: limit)
             if !Task.isCancelled { signal() }
@@ -32,7 +34,7 @@ final class WakeSignal: Sendable {
     }
 
     /// Returns at a signal.
-    func wait() async {
+    public func wait() async {
         await withCheckedContinuation { continuation in
             let isSignalled = state.withLock { state -> Bool in
                 if case .signalled = state {

@@ -29,6 +29,8 @@ public struct TaskSummary: Codable, Hashable, Sendable {
     public var estimatedDurationSeconds: Int64?
     /// Not before this time.
     public var runAt: Timestamp?
+    /// Where it has not ended by then, it is Expired.
+    public var expiresAt: Timestamp?
     /// Tasks that are to be Completed first and are not yet.
     public var waitsFor: Int
     public var batchId: String?
@@ -46,7 +48,8 @@ public struct TaskSummary: Codable, Hashable, Sendable {
         id: UUID, taskId: String, type: TaskType, kind: String?, name: String, description: String?, status: TaskStatus,
         requested: TaskRequest?, accountId: UUID, priority: Int, progress: Double, statusMessage: String?,
         parameters: [String: JSONValue], results: [String: JSONValue], errorCode: String?, errorMessage: String?, attempt: Int,
-        maxAttempts: Int, estimatedDurationSeconds: Int64?, runAt: Timestamp?, waitsFor: Int, batchId: String?, uniqueKey: String?,
+        maxAttempts: Int, estimatedDurationSeconds: Int64?, runAt: Timestamp?, expiresAt: Timestamp? = nil, waitsFor: Int, batchId: String?,
+        uniqueKey: String?,
         parentTaskId: String?, createdAt: Timestamp, updatedAt: Timestamp, lastActivity: Timestamp, startedAt: Timestamp?,
         completedAt: Timestamp?, deadAt: Timestamp?
     ) {
@@ -70,6 +73,7 @@ public struct TaskSummary: Codable, Hashable, Sendable {
         self.maxAttempts = maxAttempts
         self.estimatedDurationSeconds = estimatedDurationSeconds
         self.runAt = runAt
+        self.expiresAt = expiresAt
         self.waitsFor = waitsFor
         self.batchId = batchId
         self.uniqueKey = uniqueKey
@@ -96,6 +100,8 @@ public struct CreateTaskRequest: Codable, Hashable, Sendable {
     public var parameters: [String: JSONValue]?
     /// Not before this time.
     public var runAt: Timestamp?
+    /// Where it has not ended by then, it is Expired; a running one is stopped.
+    public var expiresAt: Timestamp?
     /// Ids of tasks that must be Completed first; where one fails or is cancelled, this one is cancelled.
     public var dependsOn: [String]?
     /// While a task of the account with this key is open, it is the answer and no second one is made.
@@ -105,7 +111,8 @@ public struct CreateTaskRequest: Codable, Hashable, Sendable {
 
     public init(
         type: TaskType, kind: String? = nil, name: String? = nil, description: String? = nil, priority: Int? = nil,
-        parameters: [String: JSONValue]? = nil, runAt: Timestamp? = nil, dependsOn: [String]? = nil, uniqueKey: String? = nil,
+        parameters: [String: JSONValue]? = nil, runAt: Timestamp? = nil, expiresAt: Timestamp? = nil, dependsOn: [String]? = nil,
+        uniqueKey: String? = nil,
         maxAttempts: Int? = nil
     ) {
         self.type = type
@@ -115,6 +122,7 @@ public struct CreateTaskRequest: Codable, Hashable, Sendable {
         self.priority = priority
         self.parameters = parameters
         self.runAt = runAt
+        self.expiresAt = expiresAt
         self.dependsOn = dependsOn
         self.uniqueKey = uniqueKey
         self.maxAttempts = maxAttempts

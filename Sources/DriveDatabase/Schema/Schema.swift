@@ -15,6 +15,7 @@ public enum Schema {
         Migration(version: 2, name: "damaged blobs", statements: ["ALTER TABLE file_checksums ADD COLUMN damaged_at {timestamp}"]),
         Migration(version: 3, name: "stream uploads", statements: Streams.statements),
         Migration(version: 4, name: "task engine", statements: Tasks.statements),
+        Migration(version: 5, name: "task ends", statements: TaskEnds.statements),
     ]
 
     /// `{folded}` is text that both engines sort by its code points, whatever the database's locale.

@@ -134,6 +134,9 @@ extension DriveConfiguration {
         settings.limits.perAccount = tasks.maxRunningPerAccount == 0 ? nil : tasks.maxRunningPerAccount
         settings.limits.perPool = tasks.maxRunningPerPool == 0 ? nil : tasks.maxRunningPerPool
         settings.drainTime = tasks.drainTime
+        settings.leasePatience = tasks.leasePatience
+        // Two beats may be lost.
+        settings.heartbeat = tasks.leasePatience / 3
         return settings
     }
 

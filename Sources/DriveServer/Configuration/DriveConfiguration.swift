@@ -75,6 +75,8 @@ extension DriveConfiguration {
         package var maxRunningPerPool = 4
         /// How long running tasks may run on when the process stops.
         package var drainTime: Duration = .seconds(5)
+        /// How long a worker may show no sign of life.
+        package var leasePatience: Duration = .seconds(30)
     }
 
     /// What an account may store.

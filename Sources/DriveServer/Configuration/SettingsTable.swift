@@ -92,6 +92,9 @@ package enum SettingsTable {
             \.tasks.drainTime, "tasks.drainTime", "DRIVE_TASK_DRAIN_TIME", .duration(.zero...(.seconds(3600))),
             "How long running tasks may run on when the process stops; then they are given back, and go on elsewhere or later.")
         Setting(
+            \.tasks.leasePatience, "tasks.leasePatience", "DRIVE_TASK_LEASE_PATIENCE", .duration(.seconds(3)...(.seconds(3600))),
+            "A worker without a sign of life for so long is taken for lost, and its tasks run again. The same on all servers.")
+        Setting(
             \.quota.defaultBytes, "quota.default", "DRIVE_QUOTA", .quota,
             "What an account may store where nothing else is said.")
     }

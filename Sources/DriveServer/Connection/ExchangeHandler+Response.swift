@@ -28,6 +28,8 @@ extension ExchangeHandler {
             if exchange?.responseComplete != true { refuse(failure.refusal) }
         case is BodyInterruption:
             if exchange?.requestComplete == false { failBody(.bodyInterrupted) }
+        case let report as DepartureReport:
+            reportDeparture(report)
         case let report as SilenceReport:
             reportSilence(every: report.period)
         default:

@@ -34,6 +34,8 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var isReadHeld = false
     /// Until the first request, where upgrades are offered.
     var upgradeGate: UpgradeGate?
+    /// Those who want to know that the client of the current exchange went away.
+    private var departures: [DepartureReport] = []
     /// Set while somebody wants to know that the body stands still.
     var silenceTimer: Scheduled<Void>?
     /// What follows the first head waits until its upgrade is decided.
@@ -51,6 +53,7 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         finishReceiving()
+        departures.removeAll()
         // Removed from a living connection: it has become a WebSocket.
         if context.channel.isActive, !isClosing { driver.handle(.upgraded) }
         self.context = nil
@@ -111,6 +114,7 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     func channelInactive(context: ChannelHandlerContext) {
         held.removeAll()
         finishReceiving()
+        tellDeparture()
         context.fireChannelInactive()
     }
 
@@ -130,6 +134,7 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// Both halves of the exchange are complete.
     func finishExchange(context: ChannelHandlerContext) {
         finishReceiving()
+        departures.removeAll()
         let mustClose = exchange?.mustClose ?? true
         exchange = nil
         if mustClose || driver.isStopping || (isInputClosed && held.isEmpty) {
@@ -145,6 +150,16 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
         guard isReceiving else { return }
         isReceiving = false
         driver.finishReceiving()
+    }
+
+    func reportDeparture(_ report: DepartureReport) {
+        guard let exchange, !exchange.responseComplete else { return }
+        if isInputClosed { report.tell() } else { departures.append(report) }
+    }
+
+    private func tellDeparture() {
+        for report in departures { report.tell() }
+        departures.removeAll()
     }
 
     func dropHeld() {
@@ -226,6 +241,7 @@ extension ExchangeHandler {
 
     private func inputClosed(context: ChannelHandlerContext) {
         isInputClosed = true
+        tellDeparture()
         context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
         if exchange == nil { beginClose(context: context) }
     }

@@ -57,6 +57,28 @@ package final class HTTPExchange: Sendable {
     }
 }
 
+extension HTTPExchange {
+    /// Runs `body`, in a Swift task of its own that is cancelled when the client goes away: its connection ends, or it sends
+    /// its end of it (a request that was read whole, and whose sender hears nothing more of, is answered for nobody).
+    package func cancellingOnDeparture<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
+        let task = Task { try await body() }
+        channel.eventLoop.execute { [channel] in
+            guard channel.isActive else { return task.cancel() }
+            channel.pipeline.triggerUserOutboundEvent(DepartureReport(tell: { task.cancel() }), promise: nil)
+        }
+        return try await withTaskCancellationHandler {
+            try await task.value
+        } onCancel: {
+            task.cancel()
+        }
+    }
+}
+
+/// Asks the connection to tell when the client goes away before it is answered.
+struct DepartureReport: Sendable {
+    let tell: @Sendable () -> Void
+}
+
 /// Asks the connection to end the body that is being read.
 struct BodyInterruption: Sendable {}
 

@@ -32,11 +32,22 @@ enum TaskWorkRoutes {
         guard AccountRules.isValid(name: worker) else { throw AccountRules.invalidName }
         try call.checkGrant(for: request.kinds)
         let (tasks, scope) = (call.services.tasks, try call.workScope)
+        let wait: @Sendable () async throws -> TaskLease? = {
+            // A server that is to stop does not wait for tasks that may never come.
+            let lease = try await cancelWhenGracefulShutdown {
+                try await tasks.lease(kinds: request.kinds, worker: worker, wait: .seconds(seconds), in: scope)
+            }
+            guard let lease, Task.isCancelled else { return lease }
+            // It came in the moment in which the worker went away: nobody would work on it.
+            _ = try await Task { try await tasks.release(lease.leaseId, in: scope) }.value
+            return nil
+        }
         let lease: TaskLease?
         do {
-            // A server that is to stop does not wait for tasks that may never come.
-            lease = try await cancelWhenGracefulShutdown {
-                try await tasks.lease(kinds: request.kinds, worker: worker, wait: .seconds(seconds), in: scope)
+            if let exchange = HTTPExchange.current {
+                lease = try await exchange.cancellingOnDeparture(wait)
+            } else {
+                lease = try await wait()
             }
         } catch is CancellationError {
             lease = nil

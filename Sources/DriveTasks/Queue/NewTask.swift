@@ -15,6 +15,7 @@ public struct NewTask: Sendable {
     public var poolId: UUID?
     public var size: Int64?
     public var runAt: Timestamp?
+    public var expiresAt: Timestamp?
     public var dependsOn: [String]
     public var uniqueKey: String?
     public var batchId: String?
@@ -25,7 +26,8 @@ public struct NewTask: Sendable {
     public init(
         type: TaskType, kind: String? = nil, queue: String = TaskQueues.drive, name: String, description: String? = nil, accountId: UUID,
         priority: Int = 0, parameters: [String: JSONValue] = [:], poolId: UUID? = nil, size: Int64? = nil, runAt: Timestamp? = nil,
-        dependsOn: [String] = [], uniqueKey: String? = nil, batchId: String? = nil, parentTaskId: String? = nil,
+        expiresAt: Timestamp? = nil, dependsOn: [String] = [], uniqueKey: String? = nil, batchId: String? = nil,
+        parentTaskId: String? = nil,
         maximumAttempts: Int = RetryPolicy().maximumAttempts
     ) throws {
         self.type = type
@@ -39,6 +41,7 @@ public struct NewTask: Sendable {
         self.poolId = poolId
         self.size = size
         self.runAt = runAt
+        self.expiresAt = expiresAt
         self.dependsOn = dependsOn
         self.uniqueKey = uniqueKey
         self.batchId = batchId

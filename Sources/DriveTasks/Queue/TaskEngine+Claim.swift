@@ -255,12 +255,13 @@ extension TaskEngine {
         try makeReady(try due.compactMap { try ReadyTask($0) }, in: sql)
     }
 
-    /// Which of these queues have waiting tasks, and when the next task falls due: looked at before a claim, which is a write.
-    func outlook(_ queues: [String], in sql: any SQLSession) throws -> (waiting: [String], due: Timestamp?) {
+    /// Which of these queues have waiting tasks, when the next task falls due, and whether the time of one is over: looked at
+    /// before a claim, which is a write.
+    func outlook(_ queues: [String], in sql: any SQLSession) throws -> (waiting: [String], due: Timestamp?, isExpired: Bool) {
         let waiting = try queues.filter { queue in
             try sql.first("SELECT 1 AS waiting FROM task_accounts WHERE queue = $1 AND is_waiting LIMIT 1", [.text(queue)]) != nil
         }
-        return (waiting, try nextDue(in: sql))
+        return (waiting, try nextDue(in: sql), try isAnyExpired(in: sql))
     }
 
     /// When the next task falls due; nil where none waits for its time.

@@ -97,6 +97,8 @@ extension TaskEngine {
                 run_at = NULL, rank = NULL, completed_at = NULL, dead_at = NULL, last_activity = $3, updated_at = $3, waits_for = $4
             WHERE task_id = $1
             """, [.text(task.taskId), .text(next.status.rawValue), .timestamp(now), .int(dependencies)])
+        // Those that wait for it still wait for this new run of it.
+        try sql.execute("DELETE FROM task_settlements WHERE task_id = $1", [.text(task.taskId)])
         if let batch = task.summary.batchId { try TaskBatches.reopen(batch, status: task.summary.status, in: sql) }
         outcome.add(TaskEvents.retrying(.init(task.summary), attempt: 0, message: task.summary.errorMessage ?? "", runAt: now))
         if dependencies == 0 { outcome.ready.append(ReadyTask(task)) }
@@ -124,7 +126,10 @@ extension TaskEngine {
         guard !task.summary.status.isTerminal else {
             throw DriveError(
                 .taskState, "The task is \(task.summary.status.rawValue); its priority does not matter any more.",
-                details: ["taskId": .string(taskId), "status": .string(task.summary.status.rawValue), "rule": "priority"])
+                details: [
+                    "rule": "priority", "taskId": .string(taskId), "status": .string(task.summary.status.rawValue),
+                    "wanted": .string(TaskStatus.pending.rawValue),
+                ])
         }
         try sql.execute(
             "UPDATE tasks SET priority = $2, updated_at = $3 WHERE task_id = $1", [.text(taskId), .int(priority), .timestamp(now)])
@@ -149,7 +154,14 @@ extension TaskEngine {
             AND status IN ('Completed', 'Failed', 'Cancelled', 'Expired') AND (completed_at < $1 OR account_id = $3)
             ORDER BY completed_at LIMIT $4\(sql.dialect.forUpdateSkipLocked)
             """, [.timestamp(cutoff), .timestamp(max(cutoff, serverCutoff)), .uuid(systemAccount), .int(limit)])
-        for row in old { try remove(try row.text("task_id"), in: sql) }
+        // Their items count too: a transaction stays short, whatever a task worked on.
+        var room = mostItemsRemoved
+        for row in old where room > 0 {
+            let taskId = try row.text("task_id")
+            let items = try removeItems(of: taskId, limit: room, in: sql)
+            room -= items
+            if room > 0 { try remove(taskId, in: sql) }
+        }
         let batches = try sql.execute(
             """
             DELETE FROM task_batches WHERE batch_id IN (SELECT batch_id FROM task_batches b WHERE completed_at < $1
@@ -183,6 +195,18 @@ extension TaskEngine {
             AND tag <= (SELECT virtual_time FROM task_queues q WHERE q.queue = task_accounts.queue)
             """)
         return lanes.count
+    }
+
+    /// Item rows that one transaction removes.
+    static let mostItemsRemoved = 10_000
+
+    /// Removes items of an ended task, the last first; returns how many.
+    static func removeItems(of taskId: String, limit: Int, in sql: any SQLSession) throws -> Int {
+        try sql.execute(
+            """
+            DELETE FROM task_items WHERE task_id = $1 AND position IN
+            (SELECT position FROM task_items WHERE task_id = $1 ORDER BY position DESC LIMIT $2)
+            """, [.text(taskId), .int(limit)])
     }
 
     /// Removes an ended task with all that belongs to it.

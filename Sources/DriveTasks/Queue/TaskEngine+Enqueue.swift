@@ -70,16 +70,16 @@ extension TaskEngine {
             """
             INSERT INTO tasks (id, task_id, name, description, type, kind, status, account_id, parameters, results, last_activity, priority,
                 estimated_duration_seconds, created_at, updated_at, queue, rank, lane_id, run_at, max_attempts, parent_task_id, pool_id, size,
-                unique_key, batch_id, waits_for)
+                unique_key, batch_id, waits_for, expires_at)
             VALUES ($1, $2, $3, $4, $5, $6, 'Pending', $7, $8, '{}', $9, $10, $11, $9, $9, $12,
-                \(lane == nil ? "NULL" : sql.dialect.nextOrder), $13, $14, $15, $16, $17, $18, $19, $20, $21)\(conflict)
+                \(lane == nil ? "NULL" : sql.dialect.nextOrder), $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)\(conflict)
             """,
             [
                 .uuid(newUUID(now)), .text(taskId), .text(task.name), .text(task.description), .text(task.type.rawValue), .text(task.kind),
                 .uuid(task.accountId), .json(task.parameters), .timestamp(now), .int(task.priority),
                 .integer(estimatedSeconds(type: task.type, kind: task.kind, size: task.size)), .text(task.queue), .integer(lane),
                 .timestamp(task.runAt), .int(task.maximumAttempts), .text(task.parentTaskId), .uuid(task.poolId), .integer(task.size),
-                .text(task.uniqueKey), .text(task.batchId), .int(waitsFor),
+                .text(task.uniqueKey), .text(task.batchId), .int(waitsFor), .timestamp(task.expiresAt),
             ])
         if lane != nil { try advanceOrder(in: sql) }
         return inserted == 1

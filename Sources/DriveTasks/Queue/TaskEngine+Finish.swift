@@ -218,80 +218,9 @@ extension TaskEngine {
         return Double(bytes.reduce(UInt32(0)) { $0 << 8 | UInt32($1) }) / Double(1 << 32 as UInt64)
     }
 
-    // MARK: What follows
-
-    /// Does what is left after tasks' rows were written.
-    func settle(_ outcome: Outcome, now: Timestamp, in sql: any SQLSession) throws {
-        var outcome = outcome
-        while let (taskId, status) = outcome.ended.popLast() {
-            try settleDependents(of: taskId, endedAs: status, now: now, outcome: &outcome, in: sql)
-        }
-        try makeReady(outcome.ready, in: sql)
-        for (batch, change) in outcome.batches.sorted(by: { $0.key < $1.key }) {
-            if let event = try TaskBatches.apply(change, to: batch, now: now, in: sql) { outcome.add(event) }
-        }
-        try EventOutbox.append(outcome.events, now: now, in: sql)
-        try learn(outcome.durations, in: sql)
-        try addRunning(outcome.stoppedRunning, in: sql)
-        // Others may have waited for a limit that has room now.
-        if !outcome.stoppedRunning.isEmpty { sql.notify(Self.workChannel, Self.anyQueue) }
-    }
-
-    /// A task that its client drives ended, in the caller's transaction: others may have waited for it, or count it.
-    public func clientTaskEnded(_ taskId: String, as status: TaskStatus, in sql: any SQLSession) throws {
-        let row = try sql.first("SELECT has_dependents FROM tasks WHERE task_id = $1", [.text(taskId)])
-        guard let row, try row.bool("has_dependents") else { return }
-        var outcome = Outcome()
-        outcome.ended.append((taskId, status))
-        try settle(outcome, now: surroundings.now(), in: sql)
-    }
-
-    /// Those that waited for a task: one less to wait for, or cancelled with that reason.
-    private func settleDependents(
-        of taskId: String, endedAs status: TaskStatus, now: Timestamp, outcome: inout Outcome, in sql: any SQLSession
-    ) throws {
-        let dependents = try sql.query(
-            "SELECT task_id FROM task_dependencies WHERE depends_on = $1 ORDER BY task_id", [.text(taskId)]
-        ).map { try $0.text("task_id") }
-        if status == .completed { try sql.execute("DELETE FROM task_dependencies WHERE depends_on = $1", [.text(taskId)]) }
-        for dependent in dependents {
-            let found = try sql.first(
-                "SELECT \(TaskRow.columns(sql.dialect)) FROM tasks WHERE task_id = $1\(sql.dialect.forUpdate)", [.text(dependent)])
-            guard let task = try found.map(TaskRow.init), !task.summary.status.isTerminal else { continue }
-            if status == .completed {
-                try sql.execute("UPDATE tasks SET waits_for = waits_for - 1 WHERE task_id = $1", [.text(dependent)])
-                let isDue = task.summary.runAt.map { $0 <= now } ?? true
-                if task.summary.waitsFor == 1, isDue, task.summary.status == .pending { outcome.ready.append(ReadyTask(task)) }
-                if task.summary.waitsFor == 1, !isDue { sql.notify(Self.workChannel, task.queue ?? TaskQueues.drive) }
-            } else {
-                let reason = "Task \(taskId), for which it waited, ended as \(status.rawValue)."
-                try cancel(task, code: "DEPENDENCY_FAILED", reason: reason, now: now, outcome: &outcome, in: sql)
-            }
-        }
-    }
-
-    /// Cancels an open task; a running one loses its lease, and its worker stops it.
-    func cancel(
-        _ task: TaskRow, code: String?, reason: String?, now: Timestamp, outcome: inout Outcome, in sql: any SQLSession
-    ) throws {
-        let state = try TaskLifeCycle.change(task.state, on: .cancel, task: task.taskId)
-        guard task.summary.status != .cancelled else { return }
-        try sql.execute(
-            """
-            UPDATE tasks SET status = $2, requested = NULL, lease_owner = NULL, fencing_token = fencing_token + 1, rank = NULL,
-                error_code = $3, error_message = $4, last_activity = $5, updated_at = $5, completed_at = $5
-            WHERE task_id = $1
-            """, [.text(task.taskId), .text(state.status.rawValue), .text(code), .text(reason), .timestamp(now)])
-        if task.summary.status == .inProgress { outcome.stopRunning(task.laneId) }
-        outcome.add(TaskEvents.changed("cancelled", .init(task.summary), status: .cancelled, reason: reason, now: now))
-        outcome.count(.cancelled, batch: task.summary.batchId)
-        if task.hasDependents { outcome.ended.append((task.taskId, .cancelled)) }
-        sql.notify(Self.controlChannel, task.taskId)
-    }
-
     // MARK: Durations
 
-    private func learn(_ durations: [DurationKey: DurationEstimate], in sql: any SQLSession) throws {
+    func learn(_ durations: [DurationKey: DurationEstimate], in sql: any SQLSession) throws {
         for (key, observed) in durations.sorted(by: { ($0.key.kind, $0.key.sizeClass) < ($1.key.kind, $1.key.sizeClass) }) {
             let row = try sql.first(
                 "SELECT observations, mean_seconds FROM task_durations WHERE kind = $1 AND size_class = $2\(sql.dialect.forUpdate)",

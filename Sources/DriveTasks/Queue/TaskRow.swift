@@ -35,6 +35,7 @@ struct TaskRow: Sendable {
             errorCode: try row.optionalText("error_code"), errorMessage: try row.optionalText("error_message"),
             attempt: try row.int("attempt"), maxAttempts: try row.int("max_attempts"),
             estimatedDurationSeconds: try row.optionalInt64("estimated_duration_seconds"), runAt: try row.optionalTimestamp("run_at"),
+            expiresAt: try row.optionalTimestamp("expires_at"),
             waitsFor: try row.int("waits_for"), batchId: try row.optionalText("batch_id"), uniqueKey: try row.optionalText("unique_key"),
             parentTaskId: try row.optionalText("parent_task_id"), createdAt: try row.timestamp("created_at"),
             updatedAt: try row.timestamp("updated_at"), lastActivity: try row.timestamp("last_activity"),
@@ -62,7 +63,7 @@ struct TaskRow: Sendable {
             id, task_id, name, description, type, kind, status, requested, account_id, priority, progress, status_message,
             CASE WHEN \(size)(parameters) > \(mostShown) THEN \(empty) ELSE parameters END AS parameters,
             CASE WHEN \(size)(results) > \(mostShown) THEN \(empty) ELSE results END AS results,
-            error_code, error_message, attempt, max_attempts, estimated_duration_seconds, run_at, waits_for, batch_id, unique_key,
+            error_code, error_message, attempt, max_attempts, estimated_duration_seconds, run_at, expires_at, waits_for, batch_id, unique_key,
             parent_task_id, created_at, updated_at, last_activity, started_at, completed_at, dead_at, queue, lane_id, fencing_token,
             lease_owner, checkpoint, checkpoint_attempt, attempt_started_at, has_dependents, pool_id, size, sent_progress, sent_at
             """

@@ -19,10 +19,16 @@ public enum TaskRequestRules {
         if let runAt = request.runAt, runAt - now > .seconds(10 * 366 * 86_400) {
             throw refusal("runAt", "runAt is at most ten years ahead.")
         }
+        if let expiresAt = request.expiresAt {
+            guard expiresAt > now, request.runAt.map({ $0 < expiresAt }) ?? true else {
+                throw refusal("expiresAt", "expiresAt must lie ahead, and behind runAt.")
+            }
+        }
         if let key = request.uniqueKey {
             try checkText(key, field: "uniqueKey", most: 255, isEmptyAllowed: false)
             if key.hasPrefix("schedule:") { throw refusal("uniqueKey", "Keys that begin with schedule: are those of timetables.") }
         }
+        if request.parameters?.holdsNUL == true { throw refusal("parameters", "parameters must not hold the character U+0000.") }
         if let dependencies = request.dependsOn, dependencies.count > maximumDependencies {
             throw refusal("dependsOn", "A task waits for at most \(maximumDependencies) others.")
         }
@@ -56,7 +62,6 @@ public enum TaskRequestRules {
         guard text.utf8.count <= maximumParameterBytes else {
             throw refusal("parameters", "parameters has at most \(maximumParameterBytes) bytes as JSON.")
         }
-        if text.contains("\\u0000") { throw refusal("parameters", "parameters must not hold the character U+0000.") }
     }
 
     static func refusal(_ rule: String, _ message: String) -> DriveError {

@@ -78,15 +78,22 @@ extension TaskService {
     /// Removes an ended task from the lists. Throws `TASK_STATE` for an open one.
     public func deleteTask(_ taskId: String, in scope: TaskScope, by caller: Caller) async throws {
         let engine = engine
-        try await database.write { sql in
-            let task = try TaskRow.expect(taskId, in: scope, locking: true, sql: sql)
-            guard task.summary.status.isTerminal else {
-                throw DriveError(
-                    .taskState, "The task is \(task.summary.status.rawValue); cancel it first, or wait for its end.",
-                    details: ["taskId": .string(taskId), "status": .string(task.summary.status.rawValue), "wanted": "deleted"])
+        // Many items go in several transactions; the task is in the lists until the last of them.
+        var isGone = false
+        while !isGone {
+            isGone = try await database.write { sql in
+                let task = try TaskRow.expect(taskId, in: scope, locking: true, sql: sql)
+                guard task.summary.status.isTerminal else {
+                    throw DriveError(
+                        .taskState, "The task is \(task.summary.status.rawValue); cancel it first, or wait for its end.",
+                        details: ["taskId": .string(taskId), "status": .string(task.summary.status.rawValue), "wanted": "deleted"])
+                }
+                let most = TaskEngine.mostItemsRemoved
+                guard try TaskEngine.removeItems(of: taskId, limit: most, in: sql) < most else { return false }
+                try TaskEngine.remove(taskId, in: sql)
+                try AuditTrail.append("task.delete", on: "task", id: taskId, by: caller, surroundings: engine.surroundings, in: sql)
+                return true
             }
-            try TaskEngine.remove(taskId, in: sql)
-            try AuditTrail.append("task.delete", on: "task", id: taskId, by: caller, surroundings: engine.surroundings, in: sql)
         }
     }
 
@@ -95,7 +102,7 @@ extension TaskService {
         let cutoff = engine.surroundings.now() - age
         var removed = 0
         while true {
-            let count = try await database.write { sql in
+            let (count, isDone) = try await database.write { sql -> (Int, Bool) in
                 var condition =
                     "completed_at IS NOT NULL AND completed_at <= $1 AND status IN ('Completed', 'Failed', 'Cancelled', 'Expired')"
                 var arguments: [SQLValue] = [.timestamp(cutoff)]
@@ -107,11 +114,17 @@ extension TaskService {
                     "SELECT task_id FROM tasks WHERE \(condition) LIMIT 200\(sql.dialect.forUpdateSkipLocked)", arguments
                 )
                 .map { try $0.text("task_id") }
-                for id in ids { try TaskEngine.remove(id, in: sql) }
-                return ids.count
+                var (count, room) = (0, TaskEngine.mostItemsRemoved)
+                for id in ids {
+                    room -= try TaskEngine.removeItems(of: id, limit: room, in: sql)
+                    guard room > 0 else { return (count, false) }
+                    try TaskEngine.remove(id, in: sql)
+                    count += 1
+                }
+                return (count, ids.count < 200)
             }
             removed += count
-            if count < 200 { break }
+            if isDone { break }
         }
         let (engine, total) = (engine, removed)
         try await database.write { sql in

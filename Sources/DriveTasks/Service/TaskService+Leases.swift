@@ -36,16 +36,29 @@ extension TaskService {
         _ queues: [String], worker: String, until deadline: ContinuousClock.Instant, hearing work: WakeSignal?, in scope: TaskScope
     ) async throws -> TaskLease? {
         while true {
+            var isHeldBack = false
             for queue in queues {
-                if let lease = try await take(queue, worker: worker, in: scope) { return lease }
+                switch try await take(queue, worker: worker, in: scope) {
+                case .lease(let lease): return lease
+                case .heldBack: isHeldBack = true
+                case .nothing: break
+                }
             }
             let left = deadline - .now
             guard let work, left > .zero, !Task.isCancelled else { return nil }
-            await work.wait(atMost: min(left, engine.settings.pollInterval))
+            // Where a limit holds work back, its end is told; each look at it is a write.
+            await work.wait(atMost: min(left, engine.settings.pollInterval * (isHeldBack ? 5 : 1)))
         }
     }
 
-    private func take(_ queue: String, worker: String, in scope: TaskScope) async throws -> TaskLease? {
+    private enum Taking {
+        case lease(TaskLease)
+        /// There is work, and a limit that is reached, or another worker who was faster.
+        case heldBack
+        case nothing
+    }
+
+    private func take(_ queue: String, worker: String, in scope: TaskScope) async throws -> Taking {
         let (engine, leaseId) = (engine, engine.surroundings.newIdentifier())
         var account: UUID?
         if case .account(let id) = scope { account = id }
@@ -68,17 +81,19 @@ extension TaskService {
                 """, arguments + [.timestamp(engine.surroundings.now())])
             return due != nil
         }
-        guard hasWork else { return nil }
+        guard hasWork else { return .nothing }
+        if try await database.read({ sql in try engine.isAnyExpired(in: sql) }) { _ = try await engine.expireDue() }
         let settings = engine.settings
         return try await database.write { sql in
-            guard let claimed = try engine.claim(1, queue: queue, worker: leaseId, account: owner, in: sql).first else { return nil }
+            guard let claimed = try engine.claim(1, queue: queue, worker: leaseId, account: owner, in: sql).first else { return .heldBack }
             // In the same transaction: no lease is without its worker.
             try engine.enlist(leaseId, name: worker.isEmpty ? "worker" : worker, isLease: true, in: sql)
             let task = try TaskRow.expect(claimed.taskId, in: scope, sql: sql)
-            return TaskLease(
+            let lease = TaskLease(
                 leaseId: leaseId, expiresInSeconds: Int(settings.leasePatience.inSeconds),
                 heartbeatSeconds: Int(settings.heartbeat.inSeconds), task: task.summary,
                 checkpoint: try task.checkpoint.map { try DriveJSON.value(from: $0) })
+            return .lease(lease)
         }
     }
 
@@ -104,7 +119,7 @@ extension TaskService {
             throw TaskRequestRules.refusal("statusMessage", "statusMessage has at most 1024 bytes, and no NUL.")
         }
         let text = try checkpoint.map { try DriveJSON.text($0) }
-        if let text { try Self.checkStored(text, field: "checkpoint") }
+        if let text, let checkpoint { try Self.checkStored(text, holdsNUL: checkpoint.holdsNUL, field: "checkpoint") }
         let engine = engine
         return try await database.write { sql in
             let now = engine.surroundings.now()
@@ -136,7 +151,7 @@ extension TaskService {
     /// The task is done. Repeating it after a lost reply throws `LEASE_LOST`; the task is Completed all the same.
     public func markTaskCompleted(_ leaseId: String, results: [String: JSONValue], in scope: TaskScope) async throws -> TaskSummary {
         let text = try DriveJSON.text(results)
-        try Self.checkStored(text, field: "results")
+        try Self.checkStored(text, holdsNUL: results.holdsNUL, field: "results")
         return try await end(leaseId, as: .completed(results: text), in: scope)
     }
 
@@ -180,10 +195,10 @@ extension TaskService {
         return found
     }
 
-    private static func checkStored(_ text: String, field: String) throws(DriveError) {
+    private static func checkStored(_ text: String, holdsNUL: Bool, field: String) throws(DriveError) {
         guard text.utf8.count <= 1 << 18 else {
             throw TaskRequestRules.refusal(field, "\(field) has at most 262144 bytes as JSON.")
         }
-        if text.contains("\\u0000") { throw TaskRequestRules.refusal(field, "\(field) must not hold the character U+0000.") }
+        if holdsNUL { throw TaskRequestRules.refusal(field, "\(field) must not hold the character U+0000.") }
     }
 }

@@ -45,9 +45,6 @@ extension TaskService {
 
     /// A page of tasks. Parameters and results beyond 16 KiB are left out of a list; `task` shows them.
     public func tasks(_ query: TaskListQuery, in scope: TaskScope) async throws -> Page<TaskSummary> {
-        if (query.kind ?? query.batchId)?.utf8.contains(0) == true {
-            throw TaskRequestRules.refusal("kind", "kind and batchId must not hold the character U+0000.")
-        }
         return try await database.read { sql in try Self.page(query, in: scope, sql: sql) }
     }
 
@@ -172,6 +169,28 @@ extension TaskService {
         try await database.read { sql in try TaskBatches.page(offset: offset, limit: limit, in: scope, sql: sql) }
     }
 
+    static let noSchedule = DriveError(.notFound, "There is no timetable with this id.", details: ["rule": "scheduleId"])
+
+    /// Throws `NOT_FOUND`.
+    public func schedule(_ scheduleId: String, in scope: TaskScope) async throws -> TaskSchedule {
+        guard let schedule = try await database.read({ sql in try Self.schedule(scheduleId, in: scope, sql: sql) }) else {
+            throw Self.noSchedule
+        }
+        return schedule
+    }
+
+    static func schedule(_ scheduleId: String, in scope: TaskScope, sql: any SQLSession) throws -> TaskSchedule? {
+        switch scope {
+        case .account(let account):
+            try sql.first(
+                "SELECT * FROM task_schedules WHERE schedule_id = $1 AND account_id = $2", [.text(scheduleId), .uuid(account)]
+            ).map { try TaskEngine.schedule($0) }
+        case .everybody:
+            try sql.first("SELECT * FROM task_schedules WHERE schedule_id = $1", [.text(scheduleId)]).map { try TaskEngine.schedule($0) }
+        }
+    }
+
+    /// The timetables, oldest first; of everybody's the first 1,000.
     public func schedules(in scope: TaskScope) async throws -> [TaskSchedule] {
         try await database.read { sql in
             switch scope {

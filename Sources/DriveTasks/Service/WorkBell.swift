@@ -1,4 +1,5 @@
 import DriveDatabase
+import DriveEvents
 import DriveModel
 import Foundation
 import Synchronization

@@ -93,6 +93,11 @@ final class RunningTask: TaskContext {
         }
     }
 
+    /// What it did not do until now is no sign that it stands still.
+    func noteSign() {
+        state.withLock { $0.lastSign = .now }
+    }
+
     /// It could not be written; the next look tries again.
     func keepProgress() {
         state.withLock { $0.isDirty = true }

@@ -24,9 +24,13 @@ extension TaskWorker {
     /// Looks after the running tasks: what was asked of them, their progress, those that stand still. At once when something
     /// is told, and each half second by itself, so that a lost notification costs no more than that.
     func attend() async {
+        var last = ContinuousClock.now
         while !isStopped {
             await attentionSignal.wait(atMost: .milliseconds(500))
             let running = state.withLock { Array($0.running.values) }
+            // The machine slept, or this process was stopped: that nothing moved meanwhile says nothing of the tasks.
+            if ContinuousClock.now - last > Self.longestGap { for task in running { task.noteSign() } }
+            last = .now
             guard !running.isEmpty else { continue }
             do {
                 try await obeyRequests(running)
@@ -39,6 +43,9 @@ extension TaskWorker {
             abandonUnheeding()
         }
     }
+
+    /// Between two looks at the running tasks; the regular time is half a second.
+    static let longestGap = Duration.seconds(10)
 
     /// Compares the rows of running tasks with what runs: who lost its lease is stopped, who is to pause is told.
     private func obeyRequests(_ running: [RunningTask]) async throws {

@@ -1,4 +1,5 @@
 import DriveDatabase
+import DriveEvents
 import DriveModel
 import Foundation
 import Logging
@@ -58,7 +59,8 @@ extension TaskWorker {
         return unknown.subtracting(lost)
     }
 
-    /// Watches the others' signs of life. Every worker does; the row's lock decides who takes a lost one's tasks.
+    /// Watches the others' signs of life, and does once a second what is nobody's work. Every worker does; the rows' locks
+    /// decide who takes a lost one's tasks.
     func rescueOthers() async {
         var watch = LeaseWatch(patience: engine.settings.leasePatience)
         var progress = LeaseWatch(patience: TaskPolicy().stallAfter)
@@ -75,6 +77,8 @@ extension TaskWorker {
                     let count = try await engine.rescue(worker, heartbeat: heartbeat)
                     logger.warning("a worker is lost; its tasks run again", metadata: ["worker": "\(worker)", "tasks": "\(count)"])
                 }
+                _ = try await engine.expireDue()
+                _ = try await engine.settleRest()
                 let activity = try await engine.leaseActivity()
                 for lease in progress.observe(activity, now: .now) {
                     guard let last = activity[lease] else { continue }

@@ -1,4 +1,5 @@
 import DriveDatabase
+import DriveEvents
 import DriveModel
 import Foundation
 import Logging
@@ -147,7 +148,9 @@ public final class TaskWorker: Sendable {
         let types = engine.handledTypes
         do {
             let (engine, queues) = (engine, queues)
-            let (waiting, due) = try await engine.database.read { sql in try engine.outlook(queues, in: sql) }
+            let (waiting, due, isExpired) = try await engine.database.read { sql in try engine.outlook(queues, in: sql) }
+            // Before a claim, so that nothing begins whose time is over.
+            if isExpired { _ = try await engine.expireDue() }
             // A claim puts what fell due into its lane, whatever its queue.
             let isDue = due.map { $0 <= engine.surroundings.now() } ?? false
             let promising = isDue ? queues : waiting

@@ -106,7 +106,7 @@ public final class FileService: Sendable {
             throw DriveError(
                 .invalidRequest, "userMeta has at most \(Self.maximumMetaBytes) bytes as JSON.", details: ["rule": "userMeta"])
         }
-        if let meta, meta.contains("\\u0000") {
+        if let userMeta = change.userMeta, userMeta.holdsNUL {
             throw DriveError(.invalidRequest, "userMeta must not hold the character U+0000.", details: ["rule": "userMeta"])
         }
         let surroundings = surroundings

@@ -29,7 +29,7 @@ extension UploadService {
                 .notImplemented, "encryptPassword: encrypted uploads are not available yet; nothing was created.",
                 details: ["rule": "encryptPassword"])
         }
-        let fingerprint = try Self.fingerprint(of: request)
+        let fingerprint = try Idempotency.fingerprint(of: request)
         if let key = idempotencyKey,
             let answer = try await Idempotency.answer(
                 key, operation: "create", fingerprint: fingerprint, account: caller.accountId, as: CreatedUpload.self, database: database)
@@ -154,13 +154,6 @@ extension UploadService {
                 """, [.uuid(account), .text(hash), .integer(size), .timestamp(now)]
             ).map(FileRow.cloudFile)
         }
-    }
-
-    static func fingerprint(of request: some Encodable) throws -> String {
-        var hash = SHA256Stream()
-        let text = try DriveJSON.encoder().encode(request)
-        text.withUnsafeBytes { hash.update($0) }
-        return hash.hexDigest()
     }
 
     /// Runs a storage operation and gives its failure in the callers' vocabulary.

@@ -51,7 +51,7 @@ extension UploadService {
     ) async throws -> CloudFile {
         // What is known of the bytes before they are read: the same key with other bytes is another request.
         let fingerprintDigests = (try? body.expectedDigests())?.map { "\($0)" } ?? []
-        let fingerprint = try Self.fingerprint(of: DirectFingerprint(request: request, length: length, digests: fingerprintDigests))
+        let fingerprint = try Idempotency.fingerprint(of: DirectFingerprint(request: request, length: length, digests: fingerprintDigests))
         if let key = idempotencyKey,
             let file = try await Idempotency.answer(
                 key, operation: "direct", fingerprint: fingerprint, account: caller.accountId, as: CloudFile.self, database: database)

@@ -63,6 +63,7 @@ struct TaskInvariants: Sendable {
             SELECT d.task_id, d.depends_on, o.status FROM task_dependencies d JOIN tasks t ON t.task_id = d.task_id
             LEFT JOIN tasks o ON o.task_id = d.depends_on
             WHERE t.status IN \(Self.open) AND (o.task_id IS NULL OR o.status NOT IN \(Self.open))
+            AND NOT EXISTS (SELECT 1 FROM task_settlements s WHERE s.task_id = d.depends_on)
             """)
         return try orphans.map { finding("task.dependency", try $0.text("task_id"), "dependencies of a task that is gone") }
             + endless.map { row in

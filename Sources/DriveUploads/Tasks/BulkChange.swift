@@ -22,19 +22,31 @@ struct BulkChange: Sendable {
         let file = try FileRow.cloudFile(row)
         do {
             guard let change = try change(of: file, at: position, in: sql) else { return TaskItem(itemId: file.id, outcome: .skipped) }
-            if isDryRun { return TaskItem(itemId: file.id, outcome: .planned) }
-            try change()
+            if isDryRun { return TaskItem(itemId: file.id, outcome: .planned, message: change.foreseen) }
+            try change.make()
             return TaskItem(itemId: file.id, outcome: .succeeded)
         } catch let error as DriveError {
             return ItemFailure(error).item(file.id)
         }
     }
 
+    /// What there is to do to one file.
+    private struct Change {
+        /// What a dry run says of it beyond that it would be done.
+        var foreseen: String?
+        var make: () throws -> Void
+
+        init(foreseen: String? = nil, _ make: @escaping () throws -> Void) {
+            self.foreseen = foreseen
+            self.make = make
+        }
+    }
+
     /// What there is to do; nil where it is so already. Throws the rule that refuses, before anything is changed.
-    private func change(of file: CloudFile, at position: Int, in sql: any SQLSession) throws -> (() throws -> Void)? {
+    private func change(of file: CloudFile, at position: Int, in sql: any SQLSession) throws -> Change? {
         switch operation {
         case .delete:
-            return {
+            return Change {
                 _ = try FileService.remove(file.id, account: caller.accountId, now: now, in: sql)
                 try audit("file.delete", file, in: sql)
             }
@@ -42,27 +54,29 @@ struct BulkChange: Sendable {
             // Only what a dry run says: files are moved one by one, by `FileMover`.
             guard let target, target.id != file.poolId || (bundle != nil && bundle != file.bundleId) else { return nil }
             if let refusal = FileMover.refusal(of: file, in: target) { throw refusal }
-            return {}
+            return Change {}
         case .rename(let template):
             let name = try template.name(for: file, at: position)
             guard name != file.name else { return nil }
-            return { try set("name = $2, name_folded = $4", [.text(name)], [.text(FileName.folded(name))], file, in: sql) }
+            return Change(foreseen: "\(file.name) → \(name)") {
+                try set("name = $2, name_folded = $4", [.text(name)], [.text(FileName.folded(name))], file, in: sql)
+            }
         case .setExpiry(let time): return try expiry(time, of: file, in: sql)
         case .setExpiryAfter(let days): return try expiry(start + .seconds(days * 86_400), of: file, in: sql)
         case .addToBundle(let bundle):
             guard try FileRow.holdBundle(bundle, account: caller.accountId, now: now, in: sql) else { throw FileRow.noBundle }
             guard file.bundleId != bundle else { return nil }
-            return { try set("bundle_id = $2", [.uuid(bundle)], [], file, in: sql) }
+            return Change { try set("bundle_id = $2", [.uuid(bundle)], [], file, in: sql) }
         case .removeFromBundle:
             guard file.bundleId != nil else { return nil }
-            return { try set("bundle_id = $2", [.null], [], file, in: sql) }
+            return Change { try set("bundle_id = $2", [.null], [], file, in: sql) }
         }
     }
 
-    private func expiry(_ time: Timestamp?, of file: CloudFile, in sql: any SQLSession) throws -> (() throws -> Void)? {
+    private func expiry(_ time: Timestamp?, of file: CloudFile, in sql: any SQLSession) throws -> Change? {
         guard file.expiredAt != time else { return nil }
         try UploadService.checkExpiry(time, now: now)
-        return { try set("expired_at = $2", [.timestamp(time)], [], file, in: sql) }
+        return Change { try set("expired_at = $2", [.timestamp(time)], [], file, in: sql) }
     }
 
     private func set(

@@ -1,4 +1,5 @@
 import DriveModel
+import EngineTestSupport
 import Testing
 
 @testable import DriveTasks

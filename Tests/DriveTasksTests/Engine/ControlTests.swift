@@ -1,6 +1,7 @@
 import DriveDatabase
 import DriveEvents
 import DriveModel
+import EngineTestSupport
 import Foundation
 import Testing
 

@@ -1,5 +1,6 @@
 import DriveDatabase
 import DriveModel
+import EngineTestSupport
 import Foundation
 import Testing
 

@@ -1,5 +1,6 @@
 import DriveDatabase
 import DriveModel
+import EngineTestSupport
 import Testing
 
 @testable import DriveTasks

@@ -1,4 +1,5 @@
 import DriveModel
+import EngineTestSupport
 import Foundation
 import Synchronization
 import Testing

@@ -1,5 +1,7 @@
 import DriveDatabase
+import DriveEvents
 import DriveModel
+import EngineTestSupport
 import Testing
 
 @testable import DriveTasks
