@@ -163,7 +163,7 @@ class Contenders:
 
     def token(self, folder):
         made = subprocess.run(
-            [self.drive, "token", "create", "--data", os.path.join(folder, "data"), "--account", "bench"],
+            [self.drive, "token", "create", "--data", os.path.join(folder, "data"), "--account", "bench", "--create"],
             capture_output=True, text=True, timeout=60, env=clean_environment({}), check=False,
         )
         if made.returncode != 0 or not made.stdout.strip():

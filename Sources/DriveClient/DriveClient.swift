@@ -160,7 +160,7 @@ public final class DriveClient: Sendable {
     }
 
     /// A transport error in words; the types behind it are many and not ours.
-    private func failure(of error: any Error) -> DriveClientError {
+    func failure(of error: any Error) -> DriveClientError {
         let text = String(describing: error)
         if text.contains("CERTIFICATE_VERIFY_FAILED") {
             return .untrusted(

@@ -6,7 +6,7 @@ public struct DriveError: Error, Hashable, Sendable {
     public enum Category: Sendable {
         case invalid, unauthenticated, refused, notFound, methodNotAllowed, conflict, gone, preconditionFailed, tooLarge
         case unsupportedMediaType, rangeNotSatisfiable, unprocessable, tooManyRequests, internalFailure, notImplemented, unavailable,
-            storageFull, timedOut, locked
+            storageFull, timedOut, locked, upgradeRequired
     }
 
     public var code: Code
@@ -70,6 +70,7 @@ extension DriveError.Code {
     public static let forbidden = Self("FORBIDDEN", .refused)
     public static let rateLimited = Self("RATE_LIMITED", .tooManyRequests)
     public static let notFound = Self("NOT_FOUND", .notFound)
+    public static let upgradeRequired = Self("UPGRADE_REQUIRED", .upgradeRequired)
     public static let methodNotAllowed = Self("METHOD_NOT_ALLOWED", .methodNotAllowed)
     // Policies and quota
     public static let poolPolicy = Self("POOL_POLICY", .refused)
@@ -91,6 +92,8 @@ extension DriveError.Code {
     public static let uploadIncomplete = Self("UPLOAD_INCOMPLETE", .conflict)
     public static let hashMismatch = Self("HASH_MISMATCH", .unprocessable)
     public static let idempotencyConflict = Self("IDEMPOTENCY_KEY_REUSED", .unprocessable)
+    /// What the key made was removed since: `id` in the details names it.
+    public static let idempotencyResultGone = Self("IDEMPOTENCY_RESULT_GONE", .gone)
     // Uploads that come as one stream
     /// A PATCH whose offset is not where the kept bytes end: `offset` in the details says where they do.
     public static let offsetMismatch = Self("OFFSET_MISMATCH", .conflict)

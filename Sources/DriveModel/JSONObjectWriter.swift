@@ -63,6 +63,7 @@ enum JSONText {
         case .null: text += "null"
         case .bool(let value): text += value ? "true" : "false"
         case .integer(let value): text += String(value)
+        case .unsigned(let value): text += String(value)
         case .double(let value):
             if let whole = Int64(exactly: value) { text += String(whole) } else { text += value.isFinite ? String(value) : "null" }
         case .string(let value): quote(value, into: &text)

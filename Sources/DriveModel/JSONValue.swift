@@ -5,6 +5,9 @@ public enum JSONValue: Hashable, Sendable {
     case null
     case bool(Bool)
     case integer(Int64)
+    /// A whole number beyond `Int64`; a smaller one is an `integer`.
+    case unsigned(UInt64)
+    /// Any other number, to the precision of a double.
     case double(Double)
     case string(String)
     case array([JSONValue])
@@ -18,6 +21,21 @@ public enum JSONValue: Hashable, Sendable {
     public var object: [String: JSONValue]? { if case .object(let value) = self { value } else { nil } }
 
     public subscript(key: String) -> JSONValue? { object?[key] }
+
+    /// Whether a text in it, or a member's name, has the character U+0000, which PostgreSQL stores nowhere.
+    public var holdsNUL: Bool {
+        switch self {
+        case .null, .bool, .integer, .unsigned, .double: false
+        case .string(let text): text.utf8.contains(0)
+        case .array(let values): values.contains(where: \.holdsNUL)
+        case .object(let members): members.holdsNUL
+        }
+    }
+}
+
+extension [String: JSONValue] {
+    /// As `JSONValue.holdsNUL`.
+    public var holdsNUL: Bool { contains { $0.key.utf8.contains(0) || $0.value.holdsNUL } }
 }
 
 extension JSONValue: Codable {
@@ -29,6 +47,8 @@ extension JSONValue: Codable {
             self = .bool(value)
         } else if let value = try? container.decode(Int64.self) {
             self = .integer(value)
+        } else if let value = try? container.decode(UInt64.self) {
+            self = .unsigned(value)
         } else if let value = try? container.decode(Double.self) {
             self = .double(value)
         } else if let value = try? container.decode(String.self) {
@@ -46,6 +66,7 @@ extension JSONValue: Codable {
         case .null: try container.encodeNil()
         case .bool(let value): try container.encode(value)
         case .integer(let value): try container.encode(value)
+        case .unsigned(let value): try container.encode(value)
         case .double(let value): try container.encode(value)
         case .string(let value): try container.encode(value)
         case .array(let value): try container.encode(value)

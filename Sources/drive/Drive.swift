@@ -8,7 +8,7 @@ struct Drive: AsyncParsableCommand {
         discussion: """
             Examples:
               drive serve --data ./data
-              export DRIVE_TOKEN=$(drive token create --data ./data --account alice)
+              export DRIVE_TOKEN=$(drive token create --data ./data --account alice --create)
               drive upload holiday.mp4
               drive ls
 
@@ -22,7 +22,7 @@ struct Drive: AsyncParsableCommand {
                     UploadCommand.self, DownloadCommand.self, ListCommand.self, RemoveCommand.self, InfoCommand.self,
                     UploadsCommand.self,
                 ]),
-            CommandGroup(name: "Tasks", subcommands: [TasksCommand.self]),
+            CommandGroup(name: "Tasks", subcommands: [TasksCommand.self, WatchCommand.self]),
             CommandGroup(
                 name: "Server",
                 subcommands: [

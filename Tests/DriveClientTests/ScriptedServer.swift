@@ -19,6 +19,18 @@ enum ServerAnswer: Sendable {
     case drop
     /// Announces the whole body, sends its beginning, and closes.
     case cut(headers: [(String, String)], body: [UInt8], after: Int)
+    /// Sends an event stream piece by piece.
+    case stream(AsyncStream<String>, end: StreamEnd)
+
+    /// What comes after the last piece.
+    enum StreamEnd: Sendable {
+        /// Nothing, until the client goes.
+        case silence
+        /// The end of the body.
+        case end
+        /// The connection is closed in the middle of the body.
+        case cut
+    }
 
     static func reply(_ status: Int, _ headers: [(String, String)] = [], _ body: String = "") -> ServerAnswer {
         .reply(status: status, headers: headers, body: Array(body.utf8))
@@ -92,6 +104,21 @@ final class ScriptedServer: Sendable {
             case .cut(let headers, let body, let count):
                 try? await write(200, headers, body.prefix(count), announced: body.count, on: channel, ends: false)
                 try? await channel.close()
+            case .stream(let pieces, let end):
+                try? await write(pieces, end, on: channel)
+            }
+        }
+
+        private static func write(_ pieces: AsyncStream<String>, _ end: ServerAnswer.StreamEnd, on channel: any Channel) async throws {
+            let headers = HTTPHeaders([("Content-Type", "text/event-stream; charset=utf-8")])
+            try await channel.writeAndFlush(HTTPServerResponsePart.head(HTTPResponseHead(version: .http1_1, status: .ok, headers: headers)))
+            for await piece in pieces {
+                try await channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(ByteBuffer(string: piece))))
+            }
+            switch end {
+            case .silence: try await channel.closeFuture.get()
+            case .end: try await channel.writeAndFlush(HTTPServerResponsePart.end(nil))
+            case .cut: try await channel.close()
             }
         }
 

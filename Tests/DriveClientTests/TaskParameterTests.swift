@@ -41,6 +41,13 @@ import Testing
         #expect(migration.parameters == ["sourcePoolId": .string(Self.poolText), "targetPoolId": .string(Self.poolText)])
     }
 
+    /// A null says never; nothing at all would be refused.
+    @Test func filesThatNeverGoHaveANull() {
+        let change = BulkOperation.Change(expiresInDays: 9, neverExpires: true)
+        let operation = BulkOperation(.setExpiry, targetIds: ["f"], change: change, mode: .confirmed)
+        #expect(operation.parameters == ["confirm": true, "expiredAt": .null])
+    }
+
     @Test func bulkOperationsCarryTheSpecsNames() {
         let filter = BulkOperation.Filter(
             olderThanDays: 30, name: "*.tmp", contentType: "image/*", minSize: 1, maxSize: 2, bundleId: Self.pool, poolId: Self.pool)

@@ -17,7 +17,7 @@ import Testing
         var testDescription: String { line }
     }
 
-    @Test(arguments: reading + changing + many) func aMethodIsItsRequest(_ wanted: Case) async throws {
+    @Test(arguments: reading + changing + many + everybodys) func aMethodIsItsRequest(_ wanted: Case) async throws {
         let asked = Mutex<[ServerRequest]>([])
         try await TaskScene.with { request in
             asked.withLock { $0.append(request) }
@@ -149,6 +149,34 @@ import Testing
             line: "DELETE /api/tasks/schedules/s", reply: "",
             call: {
                 try await $0.deleteTaskSchedule("s")
+                return true
+            }),
+    ]
+
+    /// The same of whatever account.
+    private static let everybodys: [Case] = [
+        Case(line: "GET /api/admin/tasks/t/attempts", reply: "[]", call: { try await $0.taskAttempts("t", of: .all).isEmpty }),
+        Case(
+            line: "GET /api/admin/tasks/t/items", query: ["offset": "0", "limit": "50"], reply: "[]",
+            call: { try await $0.taskItems("t", of: .all).total == 7 }),
+        Case(
+            line: "DELETE /api/admin/tasks/t", reply: "",
+            call: {
+                try await $0.deleteTask("t", of: .all)
+                return true
+            }),
+        Case(
+            line: "GET /api/admin/tasks/batches", query: ["offset": "0", "limit": "50"], reply: "[\(batch)]",
+            call: { try await $0.taskBatches(of: .all).total == 7 }),
+        Case(line: "GET /api/admin/tasks/batches/b", reply: batch, call: { try await $0.taskBatch("b", of: .all).totalTasks == 2 }),
+        Case(
+            line: "POST /api/admin/tasks/batches/b/cancel", reply: batch,
+            call: { try await $0.cancelTaskBatch("b", of: .all).batchId == "b" }),
+        Case(line: "GET /api/admin/tasks/schedules", reply: "[\(schedule)]", call: { try await $0.taskSchedules(of: .all).count == 1 }),
+        Case(
+            line: "DELETE /api/admin/tasks/schedules/s", reply: "",
+            call: {
+                try await $0.deleteTaskSchedule("s", of: .all)
                 return true
             }),
     ]

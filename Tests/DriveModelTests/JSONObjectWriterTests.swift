@@ -75,6 +75,7 @@ import Testing
     func doublesComeBack(value: Double) throws {
         switch try #require(try Self.written(.double(value))) {
         case .integer(let whole): #expect(Double(whole) == value)
+        case .unsigned(let whole): #expect(Double(whole) == value)
         case .double(let back): #expect(back == value)
         case let other: Issue.record("\(other)")
         }
@@ -87,6 +88,7 @@ import Testing
             guard value.isFinite else { continue }
             switch try Self.written(.double(value)) {
             case .integer(let whole)?: #expect(Double(whole) == value)
+            case .unsigned(let whole)?: #expect(Double(whole) == value)
             case .double(let back)?: #expect(back == value)
             default: Issue.record("\(value)")
             }

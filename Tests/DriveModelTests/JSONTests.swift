@@ -7,12 +7,34 @@ import Testing
     @Test(
         arguments: [
             ("null", JSONValue.null), ("true", true), ("0", 0), ("-9223372036854775808", .integer(.min)),
-            ("9223372036854775807", .integer(.max)), ("1.5", .double(1.5)), ("\"a\\u0000b\"", "a\u{0}b"), ("[]", []), ("{}", [:]),
+            ("9223372036854775807", .integer(.max)), ("9007199254740993", .integer(9_007_199_254_740_993)),
+            ("9223372036854775808", .unsigned(1 << 63)), ("18446744073709551615", .unsigned(.max)), ("1e20", .double(1e20)),
+            ("1.5", .double(1.5)), ("\"a\\u0000b\"", "a\u{0}b"), ("[]", []), ("{}", [:]),
             ("[1,[null,{\"a\":false}]]", [1, [.null, ["a": false]]]),
         ] as [(String, JSONValue)])
     func readsAndWrites(text: String, value: JSONValue) throws {
         #expect(try DriveJSON.value(JSONValue.self, from: text) == value)
         #expect(try DriveJSON.value(JSONValue.self, from: DriveJSON.text(value)) == value)
+    }
+
+    /// Where a server or a client stores it, its digits are those that came.
+    @Test(arguments: ["9007199254740993", "-9007199254740993", "9223372036854775807", "9223372036854775808", "18446744073709551615"])
+    func wholeNumbersKeepTheirDigits(text: String) throws {
+        let value: JSONValue = try DriveJSON.value(from: text)
+        #expect(try DriveJSON.text(["n": value]) == #"{"n":\#(text)}"#)
+        var writer = JSONObjectWriter()
+        writer.add("n", value)
+        #expect(writer.text == #"{"n":\#(text)}"#)
+    }
+
+    /// Six plain characters that look like an escape are none.
+    @Test(
+        arguments: [
+            (#""a\u0000b""#, true), (#"["x",{"a":["\u0000"]}]"#, true), (#"{"\u0000":1}"#, true), (#"{"a":{"b\u0000":1}}"#, true),
+            (#""a\\u0000b""#, false), (#"{"\\u0000":["\\\\u0000"]}"#, false), ("[1,null,true,1.5]", false),
+        ])
+    func tellsARealNULFromItsLetters(text: String, holdsNUL: Bool) throws {
+        #expect(try DriveJSON.value(JSONValue.self, from: text).holdsNUL == holdsNUL)
     }
 
     @Test(arguments: ["", "{", "[1", "nul", "{\"a\"}", "'a'", "[1] 2"])

@@ -13,21 +13,23 @@ import Yams
     @Test func operationsAreTheRoutes() throws {
         let document = try OpenAPIDocument()
         let api = Dictionary(grouping: RouteTable.api, by: Self.name).mapValues(\.count)
-        let health = Dictionary(grouping: RouteTable.health, by: Self.name).mapValues(\.count)
-        #expect(api.values.allSatisfy { $0 == 1 } && health.values.allSatisfy { $0 == 1 })
-        #expect(Set(document.operations.filter { !$0.isOutsidePrefix }.map(\.name)) == Set(api.keys))
-        #expect(Set(document.operations.filter(\.isOutsidePrefix).map(\.name)) == Set(health.keys))
+        let root = Dictionary(grouping: RouteTable.root, by: Self.name).mapValues(\.count)
+        #expect(api.values.allSatisfy { $0 == 1 } && root.values.allSatisfy { $0 == 1 })
+        #expect(document.operations.allSatisfy { $0.isUnderPrefix || $0.isOutsidePrefix })
+        #expect(Set(document.operations.filter(\.isUnderPrefix).map(\.name)) == Set(api.keys))
+        #expect(Set(document.operations.filter(\.isOutsidePrefix).map(\.name)) == Set(root.keys))
         #expect(document.servers == RouteTable.prefixes)
     }
 
     @Test func securityIsTheRoutesAccess() throws {
         let document = try OpenAPIDocument()
-        for route in RouteTable.api + RouteTable.health {
+        for route in RouteTable.api + RouteTable.root {
             let operation = try #require(document.operations.first { $0.name == Self.name(route) })
             let expected: [[String: [String]]] =
                 switch route.access {
                 case .open: []
                 case .account: [["accountToken": []]]
+                case .stream: [["accountToken": []], ["queryToken": []]]
                 case .upload: [["accountToken": []], ["sessionToken": []]]
                 case .work: [["accountToken": []], ["workerToken": []]]
                 case .admin: [["accountToken": ["admin"]]]

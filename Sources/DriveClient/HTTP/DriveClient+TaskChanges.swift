@@ -58,8 +58,10 @@ extension DriveClient {
     }
 
     /// Removes an ended task from the lists.
-    public func deleteTask(_ id: String, retrying policy: RetryPolicy = .brief) async throws(DriveClientError) {
-        try await delete(Self.tasks + [id], retrying: policy)
+    public func deleteTask(
+        _ id: String, of scope: AccountScope = .own, retrying policy: RetryPolicy = .brief
+    ) async throws(DriveClientError) {
+        try await delete(scope.tasks + [id], retrying: policy)
     }
 
     /// Deletes what a path names; gone after a lost reply counts as done.

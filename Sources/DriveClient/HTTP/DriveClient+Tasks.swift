@@ -95,15 +95,17 @@ extension DriveClient {
     }
 
     /// The attempts of a task that did not complete it, oldest first.
-    public func taskAttempts(_ id: String, retrying policy: RetryPolicy = .brief) async throws(DriveClientError) -> [TaskAttempt] {
-        try await send(HTTPCall(.GET, Self.tasks + [id, "attempts"]), retrying: policy).decode()
+    public func taskAttempts(
+        _ id: String, of scope: AccountScope = .own, retrying policy: RetryPolicy = .brief
+    ) async throws(DriveClientError) -> [TaskAttempt] {
+        try await send(HTTPCall(.GET, scope.tasks + [id, "attempts"]), retrying: policy).decode()
     }
 
     /// What became of each of the things a task worked on.
     public func taskItems(
-        _ id: String, offset: Int = 0, limit: Int = 50, retrying policy: RetryPolicy = .brief
+        _ id: String, offset: Int = 0, limit: Int = 50, of scope: AccountScope = .own, retrying policy: RetryPolicy = .brief
     ) async throws(DriveClientError) -> Page<TaskItem> {
-        let call = HTTPCall(.GET, Self.tasks + [id, "items"], query: [("offset", String(offset)), ("limit", String(limit))])
+        let call = HTTPCall(.GET, scope.tasks + [id, "items"], query: [("offset", String(offset)), ("limit", String(limit))])
         return try await page(call, policy)
     }
 

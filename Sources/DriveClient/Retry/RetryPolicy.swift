@@ -15,6 +15,9 @@ public struct RetryPolicy: Hashable, Sendable {
 
     /// For a question somebody waits for: a few attempts within seconds.
     public static let brief = RetryPolicy(base: .milliseconds(200), cap: .seconds(1), patience: .seconds(3))
+
+    /// For what somebody follows for as long as it takes.
+    public static let endless = RetryPolicy(patience: .seconds(Int64.max))
 }
 
 /// Exponential backoff with full jitter, and the patience that ends it. A pure value: time and chance are given.

@@ -67,10 +67,12 @@ public struct BulkOperation: Hashable, Sendable {
         public var replaceWith: String?
         public var expiredAt: Timestamp?
         public var expiresInDays: Int?
+        /// `setExpiry`: they never go; wins over the other two.
+        public var neverExpires: Bool
 
         public init(
             poolId: UUID? = nil, bundleId: UUID? = nil, newName: String? = nil, find: String? = nil, replaceWith: String? = nil,
-            expiredAt: Timestamp? = nil, expiresInDays: Int? = nil
+            expiredAt: Timestamp? = nil, expiresInDays: Int? = nil, neverExpires: Bool = false
         ) {
             self.poolId = poolId
             self.bundleId = bundleId
@@ -79,6 +81,7 @@ public struct BulkOperation: Hashable, Sendable {
             self.replaceWith = replaceWith
             self.expiredAt = expiredAt
             self.expiresInDays = expiresInDays
+            self.neverExpires = neverExpires
         }
     }
 
@@ -116,6 +119,11 @@ public struct BulkOperation: Hashable, Sendable {
         parameters["newName"] = change.newName.map { .string($0) }
         parameters["find"] = change.find.map { .string($0) }
         parameters["replaceWith"] = change.replaceWith.map { .string($0) }
+        if change.neverExpires {
+            // A null is a value here.
+            parameters["expiredAt"] = .some(.null)
+            return parameters
+        }
         parameters["expiredAt"] = change.expiredAt.map { .string($0.description) }
         parameters["expiresInDays"] = change.expiresInDays.map { .integer(Int64($0)) }
         return parameters

@@ -29,6 +29,7 @@ enum ErrorMapping {
         case .notImplemented: .notImplemented
         case .unavailable: .serviceUnavailable
         case .timedOut: .requestTimeout
+        case .upgradeRequired: .upgradeRequired
         case .locked: HTTPResponse.Status(code: 423, reasonPhrase: "Locked")
         case .storageFull: HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
         }

@@ -10,22 +10,28 @@ struct AllowedMethods: Sendable {
         case literal(Substring), parameter
     }
 
+    /// The router's nodes, also those that are only on the way to others and take nothing.
     private let methods: [[Segment]: [HTTPRequest.Method]]
 
     /// The table of this server, under each prefix.
     static let table = AllowedMethods(
         RouteTable.prefixes.flatMap { prefix in RouteTable.api.map { (path: prefix + $0.path, method: $0.method) } }
-            + RouteTable.health.map { (path: $0.path, method: $0.method) })
+            + RouteTable.root.map { (path: $0.path, method: $0.method) })
 
     init(_ routes: [(path: String, method: HTTPRequest.Method)]) {
-        methods = Dictionary(grouping: routes) { route in
-            Self.segments(route.path).map { $0.hasPrefix("{") ? .parameter : .literal($0) }
-        }.mapValues { $0.map(\.method) }
+        var methods: [[Segment]: [HTTPRequest.Method]] = [:]
+        for route in routes {
+            let segments = Self.segments(route.path).map { $0.hasPrefix("{") ? Segment.parameter : .literal($0) }
+            for count in 0..<segments.count { methods[Array(segments.prefix(count)), default: []] += [] }
+            methods[segments, default: []].append(route.method)
+        }
+        self.methods = methods
     }
 
     /// What the address of a request (its path, without the query) takes, sorted; empty where there is no such address.
     ///
-    /// As the router sees it: empty segments do not count, and a literal segment goes before a parameter.
+    /// As the router sees it: empty segments do not count, and a literal segment goes before a parameter, even where it only leads
+    /// to longer addresses (`/tasks/work` is no task's).
     func methods(at path: String) -> [HTTPRequest.Method] {
         let asked = Self.segments(path)
         let fitting = methods.keys.filter { pattern in

@@ -26,7 +26,7 @@ extension CreateTaskRequest {
         switch value {
         case .object(let object): .object(named(object))
         case .array(let values): .array(values.map(named))
-        case .null, .bool, .integer, .double, .string: value
+        case .null, .bool, .integer, .unsigned, .double, .string: value
         }
     }
 

@@ -30,6 +30,8 @@ protocol KnownMembers {
 
 extension CreateTaskRequest: KnownMembers {
     static var members: Set<String> {
-        ["type", "kind", "name", "description", "priority", "parameters", "runAt", "dependsOn", "uniqueKey", "maxAttempts"]
+        [
+            "type", "kind", "name", "description", "priority", "parameters", "runAt", "expiresAt", "dependsOn", "uniqueKey", "maxAttempts",
+        ]
     }
 }

@@ -19,6 +19,8 @@ struct Route: Sendable {
         case upload
         /// Any account, or a worker token.
         case work
+        /// Any account, whose token may stand in the query: browsers can say it nowhere else when they open a stream.
+        case stream
         /// Administrators.
         case admin
     }
@@ -141,11 +143,13 @@ struct Call: Sendable {
         if let contentType = request.headers[.contentType], !contentType.lowercased().contains("json") {
             throw DriveError(.unsupportedMediaType, "This route takes a JSON body (Content-Type: application/json).")
         }
-        let buffer = try await request.body.collect(upTo: Self.maximumJSONBytes)
+        let body = Data(try await request.body.collect(upTo: Self.maximumJSONBytes).readableBytesView)
         do {
-            return try DriveJSON.decoder().decode(type, from: Data(buffer.readableBytesView))
+            let value = try DriveJSON.decoder().decode(type, from: body)
+            try StoredText.check(body)
+            return value
         } catch let error as DecodingError {
-            throw JSONFault.driveError(error)
+            throw JSONFault.driveError(error, body: body) { _ = try DriveJSON.decoder().decode(type, from: $0) }
         }
     }
 
@@ -177,36 +181,5 @@ extension HTTPField.Name {
     /// A name that is a literal of ours; a name that were not valid shows in every test that reads the field.
     init(known name: String) {
         self = HTTPField.Name(name) ?? .accept
-    }
-}
-
-/// Why a JSON body does not fit, in words that name the field.
-enum JSONFault {
-    static func driveError(_ error: DecodingError) -> DriveError {
-        func name(_ path: [any CodingKey], _ key: (any CodingKey)? = nil) -> String {
-            (path + (key.map { [$0] } ?? [])).map(\.stringValue).joined(separator: ".")
-        }
-        let (field, what): (String, String) =
-            switch error {
-            case .keyNotFound(let key, let context): (name(context.codingPath, key), "is missing")
-            case .valueNotFound(_, let context): (name(context.codingPath), "must not be null")
-            case .typeMismatch(let type, let context): (name(context.codingPath), "is not \(words(for: type))")
-            case .dataCorrupted(let context): (name(context.codingPath), "cannot be read")
-            @unknown default: ("", "cannot be read")
-            }
-        if field.isEmpty {
-            return DriveError(.invalidRequest, "The body is not the JSON object this route takes.", details: ["rule": "json"])
-        }
-        return DriveError(.invalidRequest, "The field \(field) \(what).", details: ["rule": .string(field)])
-    }
-
-    private static func words(for type: Any.Type) -> String {
-        switch type {
-        case is String.Type: "a text"
-        case is Bool.Type: "true or false"
-        case is any FixedWidthInteger.Type: "a whole number of the allowed size"
-        case is any FloatingPoint.Type: "a number"
-        default: "of the expected type"
-        }
     }
 }

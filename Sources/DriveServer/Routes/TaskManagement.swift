@@ -29,6 +29,9 @@ enum TaskManagement {
             route(.get, "/dead", dead),
             route(.post, "/dead/redrive", redrive),
             route(.get, "/{taskId}", get),
+            route(.delete, "/{taskId}", delete),
+            route(.get, "/{taskId}/attempts", attempts),
+            route(.get, "/{taskId}/items", items),
             route(.put, "/{taskId}/priority", setPriority),
             change("pause") { try await $0.pauseTask($1, in: $2, by: $3) },
             change("resume") { try await $0.resumeTask($1, in: $2, by: $3) },
@@ -74,6 +77,21 @@ enum TaskManagement {
 
     @Sendable private static func get(_ call: Call, _ scope: TaskScope) async throws -> Response {
         try call.reply(try await call.services.tasks.task(try call.parameter("taskId"), in: scope))
+    }
+
+    @Sendable private static func delete(_ call: Call, _ scope: TaskScope) async throws -> Response {
+        try await call.services.tasks.deleteTask(try call.parameter("taskId"), in: scope, by: try call.caller)
+        return Response(status: .noContent)
+    }
+
+    @Sendable private static func attempts(_ call: Call, _ scope: TaskScope) async throws -> Response {
+        try call.reply(try await call.services.tasks.attempts(try call.parameter("taskId"), in: scope))
+    }
+
+    @Sendable private static func items(_ call: Call, _ scope: TaskScope) async throws -> Response {
+        let (offset, limit) = try call.paging
+        let page = try await call.services.tasks.items(try call.parameter("taskId"), offset: offset, limit: limit, in: scope)
+        return try call.reply(page: page.items, total: page.total)
     }
 
     @Sendable private static func setPriority(_ call: Call, _ scope: TaskScope) async throws -> Response {

@@ -11,9 +11,6 @@ enum TaskRoutes {
             Route(.post, "/tasks", .account, create),
             Route(.get, "/tasks/recent", .account, recent),
             Route(.delete, "/tasks/cleanup", .account, cleanUp),
-            Route(.delete, "/tasks/{taskId}", .account, delete),
-            Route(.get, "/tasks/{taskId}/attempts", .account, attempts),
-            Route(.get, "/tasks/{taskId}/items", .account, items),
         ] + TaskManagement.routes(below: "/tasks", .account) { .account(try $0.account) }
 
     @Sendable private static func create(_ call: Call) async throws -> Response {
@@ -35,22 +32,6 @@ enum TaskRoutes {
             "removed": try await call.services.tasks.cleanUpTasks(
                 olderThan: .seconds(days * 86_400), in: .account(try call.account), by: try call.caller)
         ])
-    }
-
-    @Sendable private static func delete(_ call: Call) async throws -> Response {
-        try await call.services.tasks.deleteTask(try call.parameter("taskId"), in: .account(try call.account), by: try call.caller)
-        return Response(status: .noContent)
-    }
-
-    @Sendable private static func attempts(_ call: Call) async throws -> Response {
-        try call.reply(try await call.services.tasks.attempts(try call.parameter("taskId"), in: .account(try call.account)))
-    }
-
-    @Sendable private static func items(_ call: Call) async throws -> Response {
-        let (offset, limit) = try call.paging
-        let page = try await call.services.tasks.items(
-            try call.parameter("taskId"), offset: offset, limit: limit, in: .account(try call.account))
-        return try call.reply(page: page.items, total: page.total)
     }
 }
 

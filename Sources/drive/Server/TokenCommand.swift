@@ -12,12 +12,12 @@ struct TokenCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Make a token and print it, alone, on standard output.",
             discussion: """
-                The account is made where it is missing.
+                An account that is not there is made with --create; the first of all without it too.
 
                 Examples:
-                  drive token create --account alice
+                  drive token create --account alice --create
                   export DRIVE_TOKEN=$(drive token create --account ci --ttl 12h)
-                  drive token create --account root --role admin
+                  drive token create --account root --role admin --create
                   drive token create --account alice --worker-kind resize --worker-kind ocr
 
                 A worker's token is good for /tasks/work alone: it leases Custom tasks of its kinds and reports how they went.
@@ -27,6 +27,9 @@ struct TokenCommand: AsyncParsableCommand {
 
         @Option(help: "The account's name (DRIVE_ACCOUNT).")
         var account: String?
+
+        @Flag(help: "Make the account where it is missing (DRIVE_CREATE_ACCOUNT).")
+        var create = false
 
         @Option(help: "user or admin (DRIVE_ROLE); a worker's token has neither, its account may.")
         var role: String?
@@ -56,8 +59,10 @@ struct TokenCommand: AsyncParsableCommand {
             let seconds = try settings.value(ttl, "DRIVE_TTL", expecting: "a time such as 12h or 30d", Quantity.seconds) ?? 30 * 86_400
             let name = settings.text(name, "DRIVE_TOKEN_NAME") ?? "command line"
             let grant = try grant(settings)
+            let mayCreate = try settings.flag(create, "DRIVE_CREATE_ACCOUNT")
             let json = json
             try await options.administer(existing: false) { context in
+                if !mayCreate { try await Self.expect(account, in: context.accounts) }
                 let found = try await context.account(named: account, role: role)
                 let issued =
                     if let grant {
@@ -69,6 +74,12 @@ struct TokenCommand: AsyncParsableCommand {
                     }
                 if json { try Output.json(IssuedTokenReply(issued)) } else { Output.line(issued.token) }
             }
+        }
+
+        /// A misspelt name makes no account. (Where there is none at all, none can be misspelt.)
+        private static func expect(_ name: String, in accounts: AccountDirectory) async throws {
+            guard try await accounts.account(named: name) == nil, try await !accounts.accounts(limit: 1).isEmpty else { return }
+            throw Failure(.notFound, "there is no account named \(name); drive account list shows them, --create makes it")
         }
 
         /// What a worker's token is to be good for; nil: an account's token is asked for.

@@ -292,7 +292,9 @@ struct Forgery: Sendable, CustomTestStringConvertible {
             #expect(
                 identity
                     == Identity(
-                        accountId: account.id, role: .user, tokenId: nil, kind: .uploadSession(taskId: "task1", serial: 3), name: "alice"))
+                        accountId: account.id, role: .user, tokenId: nil, kind: .uploadSession(taskId: "task1", serial: 3), name: "alice",
+                        goodUntil: identity.goodUntil))
+            #expect(identity.goodUntil >= access.time.now + .seconds(60))
             access.time.advance(by: .seconds(91))
             #expect(await access.refusal(token) == TokenFault.expired.error, "a cached token expires too")
         }

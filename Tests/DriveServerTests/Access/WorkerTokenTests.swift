@@ -19,9 +19,12 @@ import Testing
                 WorkerGrant(kinds: []), WorkerGrant(kinds: ["resize", "ocr"]), WorkerGrant(kinds: ["ocr"], allAccounts: true),
             ] {
                 let issued = try await issue(grant, for: account, in: access)
+                let identity = try await access.verifier.verify(issued.token)
                 #expect(
-                    try await access.verifier.verify(issued.token)
-                        == Identity(accountId: account.id, role: .user, tokenId: issued.record.id, kind: .worker(grant), name: "alice"))
+                    identity
+                        == Identity(
+                            accountId: account.id, role: .user, tokenId: issued.record.id, kind: .worker(grant), name: "alice",
+                            goodUntil: identity.goodUntil))
             }
             #expect(try await Set(access.directory.tokens(of: account.id).map(\.role)) == [.admin, .worker])
             let entries = try await access.audit.listing(in: access.database, action: "token.create")

@@ -13,7 +13,9 @@ struct OpenAPIDocument {
         var name: String
         var path: String
         var identifier: String
-        /// Whether the path has servers of its own, so that the API's prefix does not stand before it.
+        /// Whether the API's prefixes stand before the path: it has no servers of its own, or names them too.
+        var isUnderPrefix: Bool
+        /// Whether the path is there without a prefix: `/` is among its own servers.
         var isOutsidePrefix: Bool
         var security: [[String: [String]]]
         var parameters: [(name: String, place: String)]
@@ -42,16 +44,18 @@ struct OpenAPIDocument {
             throw Malformed(description: "docs/openapi.yaml has no paths")
         }
         self.root = root
-        servers = Self.urls(root["servers"])
+        let servers = Self.urls(root["servers"])
+        self.servers = servers
         let general = root["security"] as? [[String: [String]]] ?? []
         operations = paths.flatMap { path, item in
-            Self.methods.compactMap { method -> Operation? in
+            let own = Self.urls(item["servers"])
+            return Self.methods.compactMap { method -> Operation? in
                 guard let operation = item[method] as? [String: Any] else { return nil }
                 let parameters = Self.list(item["parameters"]) + Self.list(operation["parameters"])
                 let responses = operation["responses"] as? [String: [String: Any]] ?? [:]
                 return Operation(
                     name: "\(method.uppercased()) \(path)", path: path, identifier: operation["operationId"] as? String ?? "",
-                    isOutsidePrefix: Self.urls(item["servers"]) == ["/"],
+                    isUnderPrefix: own.isEmpty || Set(own).isSuperset(of: servers), isOutsidePrefix: own.contains("/"),
                     security: operation["security"] as? [[String: [String]]] ?? general,
                     parameters: parameters.map { parameter in
                         let found = (parameter["$ref"] as? String).flatMap { Self.node(at: $0, in: root) as? [String: Any] } ?? parameter

@@ -14,7 +14,7 @@ struct SourceCodes {
     private static let categories: [DriveError.Category] = [
         .invalid, .unauthenticated, .refused, .notFound, .methodNotAllowed, .conflict, .gone, .preconditionFailed, .tooLarge,
         .unsupportedMediaType, .rangeNotSatisfiable, .unprocessable, .tooManyRequests, .internalFailure, .notImplemented, .unavailable,
-        .storageFull, .timedOut, .locked,
+        .storageFull, .timedOut, .locked, .upgradeRequired,
     ]
 
     init() throws {

@@ -39,6 +39,8 @@ struct SourceType: Sendable, CustomTestStringConvertible {
         SourceType(schema: "TaskCompletionRequest", name: "TaskCompletionRequest", file: "DriveServer/Routes/TaskWorkRoutes.swift"),
         SourceType(schema: "TaskFailureRequest", name: "TaskFailureRequest", file: "DriveServer/Routes/TaskWorkRoutes.swift"),
         SourceType(schema: "TaskWorkReply", name: "TaskWorkReply", file: "DriveServer/Routes/TaskWorkRoutes.swift"),
+        SourceType(schema: "LiveReady", name: "Ready", file: "DriveServer/Live/LivePackets.swift"),
+        SourceType(schema: "LiveSnapshot", name: "Snapshot", file: "DriveServer/Live/LivePackets.swift"),
     ]
 
     /// The stored properties at the struct's head, up to its first other declaration; an optional one is not required.

@@ -8,14 +8,16 @@ extension WireSample {
             status: .inProgress,
             requested: optional ? .pause : nil, accountId: id, priority: 1, progress: 50, statusMessage: optional ? "m" : nil,
             parameters: ["a": 1], results: [:], errorCode: optional ? "E" : nil, errorMessage: optional ? "e" : nil, attempt: 1,
-            maxAttempts: 3, estimatedDurationSeconds: optional ? 1 : nil, runAt: optional ? time : nil, waitsFor: 0,
+            maxAttempts: 3, estimatedDurationSeconds: optional ? 1 : nil, runAt: optional ? time : nil, expiresAt: optional ? time : nil,
+            waitsFor: 0,
             batchId: optional ? "b" : nil, uniqueKey: optional ? "u" : nil, parentTaskId: optional ? "p" : nil, createdAt: time,
             updatedAt: time, lastActivity: time, startedAt: optional ? time : nil, completedAt: optional ? time : nil,
             deadAt: optional ? time : nil)
     }
 
     private static let request = CreateTaskRequest(
-        type: .custom, kind: "k", name: "n", description: "d", priority: 1, parameters: [:], runAt: time, dependsOn: ["t"], uniqueKey: "u",
+        type: .custom, kind: "k", name: "n", description: "d", priority: 1, parameters: [:], runAt: time, expiresAt: time, dependsOn: ["t"],
+        uniqueKey: "u",
         maxAttempts: 1)
 
     private static func attempt(startedAt: Timestamp?) -> TaskAttempt {

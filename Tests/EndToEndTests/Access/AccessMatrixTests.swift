@@ -120,14 +120,17 @@ import Testing
         let owner = try await Belongings.make("matrix-oracle")
         let stranger = try await SharedServer.client("matrix-stranger")
         let unknown = owner.names.mapValues { value in
-            UUID(uuidString: value) != nil ? UUID().uuidString.lowercased() : String(value.map { $0 == "a" ? "b" : "a" })
+            UUID(uuidString: value) != nil ? UUID().uuidString.lowercased() : String(value.reversed())
         }
         for route in RouteMatrix.all where route.access == .owner && route.method != .HEAD {
             let theirs = try await send(route, by: stranger, with: owner.names)
             let none = try await send(route, by: stranger, with: unknown)
             #expect(theirs.status == none.status, "\(route)")
             #expect(theirs.error?.code == none.error?.code, "\(route)")
-            #expect(theirs.error?.message == none.error?.message, "\(route)")
+            func message(_ reply: Reply, _ names: [String: String]) -> String? {
+                reply.error.map { error in names.reduce(error.message) { $0.replacing($1.value, with: $1.key) } }
+            }
+            #expect(message(theirs, owner.names) == message(none, unknown), "\(route)")
             #expect(theirs.error.map { Set($0.details.keys) } == none.error.map { Set($0.details.keys) }, "\(route)")
         }
     }
@@ -158,8 +161,9 @@ import Testing
 
     /// The table itself is right: the owner gets through, or an administrator does.
     @Test func whoMayIsNotRefused() async throws {
-        for route in RouteMatrix.all {
-            let owner = try await Belongings.make("matrix-allowed")
+        for (index, route) in RouteMatrix.all.enumerated() where !route.isEndless {
+            // An account has a hundred timetables at most.
+            let owner = try await Belongings.make("matrix-allowed-\(index / 50)")
             let client = route.access == .administrator ? try await SharedServer.client("matrix-admin", admin: true) : owner.client
             // What is about to be harmed is made for it.
             var names = owner.names
@@ -175,7 +179,8 @@ import Testing
             }
             let reply = try await send(route, by: client, with: names)
             // 409 is complete's answer to an upload without its chunk, and a task's to what its status does not allow.
-            #expect((200..<300).contains(reply.status) || reply.status == 409, "\(route): \(reply)")
+            let isExpected = route.answer.map { $0 == reply.status } ?? ((200..<300).contains(reply.status) || reply.status == 409)
+            #expect(isExpected, "\(route): \(reply)")
         }
     }
 
@@ -190,6 +195,19 @@ import Testing
                 reply.headers.filter { !["x-request-id", "date"].contains($0.name.lowercased()) }.map { "\($0.name): \($0.value)" }.sorted()
             }
             #expect(fields(known) == fields(none), "\(route)")
+        }
+    }
+
+    /// The spec's example opens a WebSocket beside the API's prefixes.
+    @Test func theWebSocketOutsideOfThePrefixAsksForAToken() async throws {
+        let client = try await SharedServer.client("matrix-outside")
+        let anonymous = try await client.with(token: nil).get("//ws")
+        expectRefusal(anonymous, 401, "UNAUTHENTICATED")
+        #expect(anonymous.header("WWW-Authenticate")?.hasPrefix("Bearer") == true)
+        for reply in [try await client.get("//ws"), try await client.with(token: nil).get("//ws?token=\(client.token ?? "")")] {
+            expectRefusal(reply, 426, "UPGRADE_REQUIRED")
+            #expect(reply.header("Upgrade") == "websocket", "RFC 9110 §15.5.22")
+            #expect(reply.header("Sec-WebSocket-Version") == "13", "RFC 6455 §4.4")
         }
     }
 

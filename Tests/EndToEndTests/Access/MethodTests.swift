@@ -54,11 +54,32 @@ import Testing
         }
     }
 
+    /// Neither are the addresses on the way to others: what a refusal says is allowed is not refused.
+    @Test func noRefusalNamesItsOwnMethod() async throws {
+        let client = try await SharedServer.client("methods")
+        let prefixes = Set(
+            Self.addresses.keys.flatMap { path in
+                let segments = path.split(separator: "/")
+                return segments.indices.map { "/" + segments[...$0].joined(separator: "/") }
+            })
+        #expect(prefixes.contains("/tasks/work") && prefixes.contains("/files/upload"))
+        for path in prefixes.subtracting(Self.addresses.keys) {
+            for method in Self.methods {
+                let reply = try await client.send(method, path)
+                guard reply.status == 405 else { continue }
+                let allowed = reply.header("Allow")?.split(separator: ", ").map(String.init) ?? []
+                #expect(!allowed.contains(method.rawValue), "\(method) \(path): \(reply)")
+            }
+        }
+        expectRefusal(try await client.get("/tasks/work"), 404, "NOT_FOUND")
+        expectRefusal(try await client.send(.PUT, "/tasks/work"), 404, "NOT_FOUND")
+    }
+
     @Test func anUnknownAddressStaysUnknown() async throws {
         let client = try await SharedServer.client("methods")
         for path in [
             "/nothing", "/files/upload/tasks/x", "/pools/x/y", "//files/me", "//", "//API/pools", "/tasks/x/y", "/tasks/work/x",
-            "/tasks/batches/x/y", "/admin/tasks/x/attempts",
+            "/tasks/batches/x/y", "/admin/tasks/x/nothing",
         ] {
             for method in Self.methods {
                 let reply = try await client.send(method, path)

@@ -56,6 +56,14 @@ extension RouteMatrix {
         Route(method: .POST, path: "/admin/tasks/{customId}/resume", access: .administrator),
         Route(method: .POST, path: "/admin/tasks/{customId}/cancel", access: .administrator),
         Route(method: .POST, path: "/admin/tasks/{customId}/retry", access: .administrator),
+        Route(method: .DELETE, path: "/admin/tasks/{customId}", access: .administrator),
+        Route(method: .GET, path: "/admin/tasks/{customId}/attempts", access: .administrator),
+        Route(method: .GET, path: "/admin/tasks/{customId}/items", access: .administrator),
+        Route(method: .GET, path: "/admin/tasks/batches?accountId={accountId}", access: .administrator),
+        Route(method: .GET, path: "/admin/tasks/batches/{batchId}", access: .administrator),
+        Route(method: .POST, path: "/admin/tasks/batches/{batchId}/cancel", access: .administrator),
+        Route(method: .GET, path: "/admin/tasks/schedules?accountId={accountId}", access: .administrator),
+        Route(method: .DELETE, path: "/admin/tasks/schedules/{scheduleId}", access: .administrator),
         Route(method: .PUT, path: "/admin/tasks/{customId}/priority", access: .administrator, body: #"{"priority":7}"#),
     ]
 }

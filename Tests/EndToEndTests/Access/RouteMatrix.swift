@@ -29,6 +29,10 @@ enum RouteMatrix {
         var contentType = "application/json"
         /// What its protocol asks for beside the token.
         var headers: [(String, String)] = []
+        /// What who may call it hears, where that is no success.
+        var answer: Int?
+        /// The answer to who may call it has no end.
+        var isEndless = false
 
         var description: String { "\(method) \(path)" }
 
@@ -43,7 +47,7 @@ enum RouteMatrix {
         "fileId", "taskId", "tusId", "streamId", "bundleId", "poolId", "accountId", "tokenId", "customId", "batchId", "scheduleId",
     ]
 
-    static let all: [Route] = drive + tus + resumable + tasks + work + administratorsTasks
+    static let all: [Route] = drive + tus + resumable + tasks + work + administratorsTasks + live
 
     private static let drive: [Route] = [
         Route(method: .POST, path: "/files/upload/create", access: .caller, body: #"{"fileName":"a","fileSize":0}"#),
@@ -94,6 +98,13 @@ enum RouteMatrix {
         Route(method: .DELETE, path: "/admin/tokens/{tokenId}", access: .administrator),
         Route(method: .POST, path: "/admin/tokens", access: .administrator, body: #"{"accountId":"{accountId}","worker":{"kinds":[]}}"#),
         Route(method: .GET, path: "/admin/audit", access: .administrator),
+    ]
+
+    private static let live: [Route] = [
+        Route(method: .GET, path: "/events", access: .caller, isEndless: true),
+        Route(method: .GET, path: "/events?task={customId}", access: .owner, isEndless: true),
+        // Whose task a filter names is looked at when the WebSocket is there.
+        Route(method: .GET, path: "/ws", access: .caller, answer: 426),
     ]
 
     private static let tusVersion = ("Tus-Resumable", "1.0.0")

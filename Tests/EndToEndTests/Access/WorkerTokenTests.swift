@@ -8,7 +8,8 @@ import Testing
     private func worker(_ account: String, _ arguments: String...) async throws -> TestClient {
         let server = try await SharedServer.get()
         let created = try await DriveCommand.succeed(
-            ["token", "create", "--data", server.data.path, "--account", account] + arguments, environment: server.data.environment)
+            ["token", "create", "--data", server.data.path, "--account", account, "--create"] + arguments,
+            environment: server.data.environment)
         return TestClient(base: server.base, token: created.line)
     }
 

@@ -89,7 +89,7 @@ struct DataFolder: Sendable {
 
     /// A token for the account, which is made where it is missing.
     func token(account: String, admin: Bool = false, lifetime: String? = nil) async throws -> String {
-        var arguments = ["token", "create", "--data", path, "--account", account]
+        var arguments = ["token", "create", "--data", path, "--account", account, "--create"]
         if admin { arguments += ["--role", "admin"] }
         if let lifetime { arguments += ["--ttl", lifetime] }
         return try await DriveCommand.succeed(arguments, environment: environment).line

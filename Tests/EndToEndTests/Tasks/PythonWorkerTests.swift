@@ -15,8 +15,8 @@ import Testing
             let client = try await SharedServer.client(account)
             let data = try await SharedServer.get().data
             let token = try await DriveCommand.succeed(
-                ["token", "create", "--data", data.path, "--account", account, "--worker-kind", "word-count"], environment: data.environment
-            )
+                ["token", "create", "--data", data.path, "--account", account, "--create", "--worker-kind", "word-count"],
+                environment: data.environment)
             return Scene(client: client, outside: client.with(token: token.line))
         }
 

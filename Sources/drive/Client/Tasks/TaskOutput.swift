@@ -54,6 +54,7 @@ extension TaskSummary {
         let optional: [(String, String?)] = [
             ("about", description), ("message", statusMessage), ("error", errorMessage.map { "\(errorCode ?? "?"): \($0)" }),
             ("estimate", estimatedDurationSeconds.map { Quantity.text(.seconds($0)) }), ("not before", runAt?.description),
+            ("expires", expiresAt?.description),
             ("waits for", waitsFor > 0 ? "\(waitsFor) tasks" : nil), ("batch", batchId), ("unique key", uniqueKey),
             ("parent", parentTaskId), ("created", createdAt.description), ("started", startedAt?.description),
             ("last activity", lastActivity.description), ("completed", completedAt?.description), ("dead since", deadAt?.description),

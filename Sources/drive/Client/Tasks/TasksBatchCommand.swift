@@ -41,7 +41,10 @@ struct TasksBatchCommand: AsyncParsableCommand {
                     throw ValidationError("The batch has no name: give one with --name.")
                 }
                 let batch = try await context.client.createTaskBatch(CreateBatchRequest(name: name, tasks: content.tasks))
-                try context.console.answer(batch: batch)
+                if context.console.json { return try context.console.answer(json: batch) }
+                // Alone, for scripts.
+                context.console.answer(batch.batchId)
+                context.console.hint("\(batch.totalTasks) tasks  \(batch.name.oneLine)")
             }
         }
 
@@ -76,11 +79,12 @@ struct TasksBatchCommand: AsyncParsableCommand {
         var id: String
 
         @OptionGroup var options: ClientOptions
+        @OptionGroup var scope: ScopeOptions
 
         func run() async throws {
             let command = self
             try await options.run { context in
-                let batch = try await context.client.taskBatch(command.id)
+                let batch = try await context.client.taskBatch(command.id, of: command.scope.scope)
                 if context.console.json { return try context.console.answer(json: batch) }
                 var rows = [
                     ["id", batch.batchId], ["name", batch.name.oneLine], ["progress", "\(Int(batch.progress)) %"],
@@ -98,13 +102,14 @@ struct TasksBatchCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List your batches.", discussion: ExitStatus.help)
 
         @OptionGroup var options: ClientOptions
+        @OptionGroup var scope: ScopeOptions
         @OptionGroup var page: PageOptions
 
         func run() async throws {
             let command = self
             try await options.run { context in
                 let (offset, limit) = try command.page.values(context.settings)
-                let page = try await context.client.taskBatches(offset: offset, limit: limit)
+                let page = try await context.client.taskBatches(offset: offset, limit: limit, of: command.scope.scope)
                 if context.console.json { return try context.console.answer(json: page.elements) }
                 context.console.answer(table: page.elements.map(\.row))
                 if let total = page.total, total > page.elements.count {
@@ -121,12 +126,13 @@ struct TasksBatchCommand: AsyncParsableCommand {
         var ids: [String]
 
         @OptionGroup var options: ClientOptions
+        @OptionGroup var scope: ScopeOptions
 
         func run() async throws {
             let command = self
             try await options.run { context in
                 try await context.forEach(command.ids) { id in
-                    try context.console.answer(batch: try await context.client.cancelTaskBatch(id))
+                    try context.console.answer(batch: try await context.client.cancelTaskBatch(id, of: command.scope.scope))
                 }
             }
         }

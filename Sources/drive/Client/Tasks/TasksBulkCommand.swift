@@ -28,13 +28,14 @@ struct TasksBulkCommand: AsyncParsableCommand {
         commandName: "bulk",
         abstract: "Change many files, by their ids or by what they are.",
         discussion: """
-            Say --dry-run to see what would happen (drive tasks items ID lists it), --confirm to have it done. \
+            Say --dry-run to see what would happen (drive tasks items ID lists it, with the new names), --confirm to have it done. \
             Filters go together: a file has to fit all of them.
 
             Examples:
               drive tasks bulk delete --older-than 30 --name '*.tmp' --dry-run --watch
               drive tasks bulk rename --name 'IMG_*' --find IMG_ --replace holiday- --confirm
               drive tasks bulk set-expiry 7Fq2… 9Lm3… --expires 90d --confirm
+              drive tasks bulk set-expiry --in-bundle 0190… --expires never --confirm
               drive tasks bulk move --type 'video/*' --min-size 1GiB --to-pool archive --confirm
               drive tasks bulk add-to-bundle --in-pool photos --to-bundle 0190… --confirm
 

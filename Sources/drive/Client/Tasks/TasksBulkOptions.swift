@@ -61,7 +61,7 @@ struct BulkChangeOptions: ParsableArguments {
     @Option(help: "rename: …by this; empty takes it out.")
     var replace: String?
 
-    @Option(help: "set-expiry: when they go, a span like 30d or 2030-01-31T12:00:00Z.")
+    @Option(help: "set-expiry: when they go, a span like 30d, or 2030-01-31T12:00:00Z, or never.")
     var expires: String?
 
     /// What is wrong with the options for this operation; nil where nothing is.
@@ -94,6 +94,10 @@ struct BulkChangeOptions: ParsableArguments {
             poolId: pool, bundleId: try toBundle.map { try TaskArgument.uuid($0, "--to-bundle") }, newName: newName, find: find,
             replaceWith: replace)
         guard let expires else { return change }
+        if expires.lowercased() == "never" {
+            change.neverExpires = true
+            return change
+        }
         // Whole days are counted by the server when it does it: a timetable means that.
         if let seconds = Quantity.seconds(expires), seconds > 0, seconds % 86_400 == 0 {
             change.expiresInDays = Int(seconds / 86_400)

@@ -109,12 +109,13 @@ struct TasksDeleteCommand: AsyncParsableCommand {
     var ids: [String]
 
     @OptionGroup var options: ClientOptions
+    @OptionGroup var scope: ScopeOptions
 
     func run() async throws {
         let command = self
         try await options.run { context in
             try await context.forEach(command.ids) { id in
-                try await context.client.deleteTask(id)
+                try await context.client.deleteTask(id, of: command.scope.scope)
                 if context.console.json { try context.console.answer(json: ["deleted": id]) }
             }
         }

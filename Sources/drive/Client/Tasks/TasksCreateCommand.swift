@@ -77,6 +77,9 @@ struct TasksCreateCommand: AsyncParsableCommand {
     @Option(help: "Not before: a span like 30m, or 2030-01-31T12:00:00Z.")
     var runAt: String?
 
+    @Option(help: "Expired where it has not ended by then: a span like 2h, or 2030-01-31T12:00:00Z.")
+    var expiresAt: String?
+
     @Option(parsing: .upToNextOption, help: ArgumentHelp("Tasks that must be Completed first.", valueName: "task-id"))
     var after: [String] = []
 
@@ -85,6 +88,7 @@ struct TasksCreateCommand: AsyncParsableCommand {
 
     func validate() throws {
         _ = try runAt.map { try TaskArgument.time($0, "--run-at") }
+        _ = try expiresAt.map { try TaskArgument.time($0, "--expires-at") }
     }
 
     func run() async throws {
@@ -92,6 +96,7 @@ struct TasksCreateCommand: AsyncParsableCommand {
         try await options.run { context in
             var request = try await command.task.request()
             request.runAt = try command.runAt.map { try TaskArgument.time($0, "--run-at") }
+            request.expiresAt = try command.expiresAt.map { try TaskArgument.time($0, "--expires-at") }
             request.dependsOn = command.after.isEmpty ? nil : command.after
             try await context.create(request, command.watch)
         }
@@ -99,10 +104,14 @@ struct TasksCreateCommand: AsyncParsableCommand {
 }
 
 extension ClientContext {
-    /// Makes a task and tells its id; where that was asked, follows it to its end.
+    /// Makes a task and tells its id, alone on standard output for scripts; where that was asked, follows it to its end.
     func create(_ request: CreateTaskRequest, _ watch: WatchOptions) async throws {
         let task = try await client.createTask(request)
-        guard watch.watch else { return try console.answer(task: task) }
+        guard watch.watch else {
+            if console.json { return try console.answer(json: task) }
+            console.answer(task.taskId)
+            return console.hint("\(task.statusText)  \(task.name.oneLine)")
+        }
         console.hint("Task \(task.taskId). Ctrl-C ends the watching, not the task.")
         try await follow([task.taskId], every: try watch.interval())
     }

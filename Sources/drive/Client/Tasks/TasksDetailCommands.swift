@@ -12,11 +12,12 @@ struct TasksAttemptsCommand: AsyncParsableCommand {
     var id: String
 
     @OptionGroup var options: ClientOptions
+    @OptionGroup var scope: ScopeOptions
 
     func run() async throws {
         let command = self
         try await options.run { context in
-            let attempts = try await context.client.taskAttempts(command.id)
+            let attempts = try await context.client.taskAttempts(command.id, of: command.scope.scope)
             if context.console.json { return try context.console.answer(json: attempts) }
             context.console.answer(
                 table: attempts.map {
@@ -39,13 +40,14 @@ struct TasksItemsCommand: AsyncParsableCommand {
     var id: String
 
     @OptionGroup var options: ClientOptions
+    @OptionGroup var scope: ScopeOptions
     @OptionGroup var page: PageOptions
 
     func run() async throws {
         let command = self
         try await options.run { context in
             let (offset, limit) = try command.page.values(context.settings)
-            let page = try await context.client.taskItems(command.id, offset: offset, limit: limit)
+            let page = try await context.client.taskItems(command.id, offset: offset, limit: limit, of: command.scope.scope)
             if context.console.json { return try context.console.answer(json: page.elements) }
             context.console.answer(
                 table: page.elements.map { [$0.itemId, $0.outcome.rawValue, ($0.code ?? "").oneLine, ($0.message ?? "").oneLine] })

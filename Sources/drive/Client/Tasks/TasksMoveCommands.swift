@@ -7,11 +7,12 @@ import Foundation
 struct TasksMoveCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "move",
-        abstract: "Move files to another pool, another bundle, or both.",
+        abstract: "Move files to another pool, another bundle, or both; or out of their bundles.",
         discussion: """
             Examples:
               drive tasks move 7Fq2… --pool archive --watch
               drive ls holiday --json | jq -r '.[].id' | xargs drive tasks move --bundle 0190…
+              drive tasks move 7Fq2… --remove-from-bundle
 
             With --watch: exit status 1 where it Failed, was Cancelled or Expired.
             \(ExitStatus.help)
@@ -26,17 +27,29 @@ struct TasksMoveCommand: AsyncParsableCommand {
     @Option(help: "The bundle they go to, by id.")
     var bundle: String?
 
+    @Flag(help: "Take them out of their bundles; they stay where they are.")
+    var removeFromBundle = false
+
     @OptionGroup var watch: WatchOptions
     @OptionGroup var options: ClientOptions
 
     func validate() throws {
-        guard pool != nil || bundle != nil else { throw ValidationError("Say where to: --pool, --bundle, or both.") }
+        if removeFromBundle, pool != nil || bundle != nil {
+            throw ValidationError("--remove-from-bundle goes with neither --pool nor --bundle.")
+        }
+        guard removeFromBundle || pool != nil || bundle != nil else {
+            throw ValidationError("Say where to: --pool, --bundle, or both; or --remove-from-bundle.")
+        }
         _ = try bundle.map { try TaskArgument.uuid($0, "--bundle") }
     }
 
     func run() async throws {
         let command = self
         try await options.run { context in
+            if command.removeFromBundle {
+                let operation = BulkOperation(.removeFromBundle, targetIds: command.files, mode: .confirmed)
+                return try await context.create(.bulk(operation), command.watch)
+            }
             let pool = try await context.chosenPool(command.pool)
             let bundle = try command.bundle.map { try TaskArgument.uuid($0, "--bundle") }
             try await context.create(.fileMove(command.files, toPool: pool, toBundle: bundle), command.watch)

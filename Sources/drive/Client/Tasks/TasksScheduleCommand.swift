@@ -31,7 +31,9 @@ struct TasksScheduleCommand: AsyncParsableCommand {
             try await options.run { context in
                 let schedule = try await context.client.createTaskSchedule(cron: command.cron, task: try await command.task.request())
                 if context.console.json { return try context.console.answer(json: schedule) }
-                context.console.answer(table: [schedule.row])
+                // Alone, for scripts.
+                context.console.answer(schedule.scheduleId)
+                context.console.hint(schedule.row.dropFirst().joined(separator: "  "))
             }
         }
     }
@@ -40,10 +42,12 @@ struct TasksScheduleCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List your timetables.", discussion: ExitStatus.help)
 
         @OptionGroup var options: ClientOptions
+        @OptionGroup var scope: ScopeOptions
 
         func run() async throws {
+            let command = self
             try await options.run { context in
-                let schedules = try await context.client.taskSchedules()
+                let schedules = try await context.client.taskSchedules(of: command.scope.scope)
                 if context.console.json { return try context.console.answer(json: schedules) }
                 context.console.answer(table: schedules.map(\.row))
             }
@@ -58,12 +62,13 @@ struct TasksScheduleCommand: AsyncParsableCommand {
         var ids: [String]
 
         @OptionGroup var options: ClientOptions
+        @OptionGroup var scope: ScopeOptions
 
         func run() async throws {
             let command = self
             try await options.run { context in
                 try await context.forEach(command.ids) { id in
-                    try await context.client.deleteTaskSchedule(id)
+                    try await context.client.deleteTaskSchedule(id, of: command.scope.scope)
                     if context.console.json { try context.console.answer(json: ["deleted": id]) }
                 }
             }

@@ -7,14 +7,15 @@ struct WatchOptions: ParsableArguments {
     @Flag(help: "Follow it to its end.")
     var watch = false
 
-    @Option(help: "How often to look, such as 5s (DRIVE_EVERY; default 1s).")
+    @Option(help: "Look so often, such as 5s, and do not follow the server's events (DRIVE_EVERY).")
     var every: String?
 
-    func interval() throws -> Duration {
+    /// nil: the changes are heard of as they happen.
+    func interval() throws -> Duration? {
         let seconds = try Settings().value(every, "DRIVE_EVERY", expecting: "a span such as 5s") { text in
             Quantity.seconds(text).flatMap { $0 > 0 ? $0 : nil }
         }
-        return .seconds(seconds ?? 1)
+        return seconds.map { .seconds($0) }
     }
 
     func validate() throws {
@@ -29,7 +30,8 @@ struct TasksWatchCommand: AsyncParsableCommand {
         abstract: "Follow tasks until they have ended: one line per change.",
         discussion: """
             Without ids: all tasks that are open, and those that are made meanwhile. With --json each line is the whole task. \
-            A restart of the server is waited out.
+            A restart of the server is waited out. The server tells of changes as they happen; an older one that cannot is \
+            asked once a second. drive watch shows the events themselves.
 
             Examples:
               drive tasks watch
@@ -43,7 +45,7 @@ struct TasksWatchCommand: AsyncParsableCommand {
     @Argument(help: "The tasks' ids.")
     var ids: [String] = []
 
-    @Option(help: "How often to look, such as 5s (DRIVE_EVERY; default 1s).")
+    @Option(help: "Look so often, such as 5s, and do not follow the server's events (DRIVE_EVERY).")
     var every: String?
 
     @OptionGroup var options: ClientOptions
@@ -52,7 +54,7 @@ struct TasksWatchCommand: AsyncParsableCommand {
         _ = try interval()
     }
 
-    private func interval() throws -> Duration {
+    private func interval() throws -> Duration? {
         var watch = WatchOptions()
         watch.every = every
         return try watch.interval()
@@ -61,42 +63,31 @@ struct TasksWatchCommand: AsyncParsableCommand {
     func run() async throws {
         let command = self
         try await options.run { context in
-            let interval = try command.interval()
-            guard command.ids.isEmpty else { return try await context.follow(command.ids, every: interval) }
-            var board = WatchBoard(console: context.console)
-            for try await task in context.client.watchOpenTasks(every: interval) { try board.show(task) }
-            try Task.checkCancellation()
-            if board.isEmpty { context.console.hint("No task is open.") }
-            try board.end()
+            try await context.follow(command.ids.isEmpty ? nil : command.ids, every: try command.interval())
         }
     }
 }
 
 extension ClientContext {
-    /// Follows tasks until all have ended.
+    /// Follows tasks until all have ended: those of the ids, or all that are open.
+    /// - Parameter interval: nil: by the server's events, where it has them.
     /// - Throws: exit status 1 where one of them did not complete.
-    func follow(_ ids: [String], every interval: Duration) async throws {
-        let client = client
+    func follow(_ ids: [String]?, every interval: Duration?) async throws {
         var board = WatchBoard(console: console)
-        let (news, teller) = AsyncThrowingStream.makeStream(of: TaskSummary.self)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask {
-                do {
-                    try await withThrowingTaskGroup(of: Void.self) { watches in
-                        for id in Set(ids) {
-                            watches.addTask { for try await task in client.watchTask(id, every: interval) { teller.yield(task) } }
-                        }
-                        try await watches.waitForAll()
-                    }
-                    teller.finish()
-                } catch {
-                    teller.finish(throwing: error)
-                }
-            }
-            for try await task in news { try board.show(task) }
-        }
+        for try await task in states(of: ids.map { Set($0) }, every: interval) { try board.show(task) }
         try Task.checkCancellation()
+        if ids == nil, board.isEmpty { console.hint("No task is open.") }
         try board.end()
+    }
+
+    private func states(of ids: Set<String>?, every interval: Duration?) -> AsyncThrowingStream<TaskSummary, any Error> {
+        switch (ids, interval) {
+        case (let ids?, let interval?): return client.watchTasks(ids, every: interval)
+        case (nil, let interval?): return client.watchOpenTasks(every: interval)
+        case (_, nil):
+            let console = console
+            return client.followTasks(ids) { console.hint("This server has no live events; it is asked once a second.") }
+        }
     }
 }
 

@@ -113,6 +113,6 @@ import Testing
     ])
     func aWrongFieldIsNamed(body: String, field: String) {
         let error = #expect(throws: DecodingError.self) { try read(body, as: CreateTaskRequest.self) }
-        #expect(error.map(JSONFault.driveError)?.details["rule"] == .string(field))
+        #expect(error.map { JSONFault.driveError($0) }?.details["rule"] == .string(field))
     }
 }

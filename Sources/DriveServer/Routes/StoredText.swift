@@ -1,0 +1,34 @@
+import DriveModel
+import Foundation
+import HummingbirdCore
+
+/// Texts of a request that may reach a database: PostgreSQL stores the character U+0000 nowhere and fails on it, so it is refused for
+/// every route, over both engines. (Paths are taken as they were sent: `%00` is three characters of an id that nobody has.)
+enum StoredText {
+    /// Rules of their own say what is wrong with a name, and refuse this character too.
+    private static let checkedElsewhere: Set<String> = ["name", "fileName", "file_name"]
+
+    /// Throws `INVALID_REQUEST` naming the parameter of the query.
+    static func check(_ uri: URI) throws(DriveError) {
+        // Only an escape can bring it: the character itself is no part of a request line. Most queries end here.
+        guard let query = uri.query, query.contains("%00") else { return }
+        for (name, value) in uri.queryParameters where value.utf8.contains(0) && !checkedElsewhere.contains(String(name)) {
+            throw refusal(String(name))
+        }
+    }
+
+    /// Throws `INVALID_REQUEST` naming the member of the JSON object, whatever lies how deep in it.
+    static func check(_ body: Data) throws(DriveError) {
+        // An escape, or a zero byte of UTF-16, which the decoder reads too. Most bodies end here.
+        guard body.contains(0) || body.range(of: Data(#"\u0000"#.utf8)) != nil,
+            let object = try? JSONDecoder().decode([String: JSONValue].self, from: body)
+        else { return }
+        for (name, value) in object.sorted(by: { $0.key < $1.key }) where !checkedElsewhere.contains(name) && value.holdsNUL {
+            throw refusal(name)
+        }
+    }
+
+    private static func refusal(_ name: String) -> DriveError {
+        DriveError(.invalidRequest, "\(name) must not hold the character U+0000.", details: ["rule": .string(name)])
+    }
+}

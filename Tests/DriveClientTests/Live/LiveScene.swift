@@ -1,0 +1,145 @@
+import DriveModel
+import Foundation
+import Synchronization
+
+@testable import DriveClient
+
+/// A client of a server that sends events as a test says.
+enum LiveScene {
+    static let account = UUID()
+
+    static func with(
+        _ answer: @escaping @Sendable (ServerRequest) async -> ServerAnswer, _ body: (DriveClient, SilenceClock) async throws -> Void
+    ) async throws {
+        let server = try await ScriptedServer(answer)
+        let clock = SilenceClock()
+        let client = DriveClient(
+            server: try ServerAddress("http://127.0.0.1:\(server.port)"), surroundings: clock.surroundings, token: { "account-token" })
+        let result: Result<Void, any Error>
+        do { result = .success(try await body(client, clock)) } catch { result = .failure(error) }
+        await client.shutdown()
+        await server.stop()
+        try result.get()
+    }
+
+    /// A stream of these pieces, good for one request.
+    static func stream(_ pieces: String..., end: ServerAnswer.StreamEnd = .silence) -> ServerAnswer {
+        let (stream, teller) = AsyncStream.makeStream(of: String.self)
+        for piece in pieces { teller.yield(piece) }
+        teller.finish()
+        return .stream(stream, end: end)
+    }
+
+    static func ready(_ sequence: Int64, _ beginning: LiveEventMessage.Ready.Beginning = .now) -> String {
+        "event: ready\ndata: \(TaskScene.text(LiveEventMessage.Ready(accountId: account, sequence: sequence, beginning: beginning)))\n\n"
+    }
+
+    static func snapshot(_ sequence: Int64, _ tasks: [TaskSummary] = []) -> String {
+        let snapshot = LiveEventMessage.Snapshot(sequence: sequence, tasks: tasks, isComplete: true)
+        return "event: snapshot\ndata: \(TaskScene.text(snapshot))\n\n"
+    }
+
+    static func event(_ sequence: Int64, _ type: String = "task.completed", _ data: JSONValue = ["taskId": "t"]) -> String {
+        "id: \(sequence)\nevent: \(type)\ndata: \(TaskScene.text(data))\n\n"
+    }
+}
+
+/// Answers requests for events in order, the last one again and again, and all others by a closure. Keeps what was asked.
+final class EventScript: Sendable {
+    private let state: Mutex<(answers: [ServerAnswer], events: [ServerRequest], others: [ServerRequest])>
+    private let other: @Sendable (ServerRequest) -> ServerAnswer
+
+    init(_ answers: [ServerAnswer], other: @escaping @Sendable (ServerRequest) -> ServerAnswer = { _ in errorAnswer(404, "NOT_FOUND") }) {
+        state = Mutex((answers, [], []))
+        self.other = other
+    }
+
+    @Sendable func answer(_ request: ServerRequest) -> ServerAnswer {
+        guard request.path == "/api/events" else {
+            state.withLock { $0.others.append(request) }
+            return other(request)
+        }
+        return state.withLock { state in
+            state.events.append(request)
+            return state.answers.count > 1 ? state.answers.removeFirst() : state.answers[0]
+        }
+    }
+
+    /// The requests for events.
+    var events: [ServerRequest] { state.withLock { $0.events } }
+    /// All other requests.
+    var others: [ServerRequest] { state.withLock { $0.others } }
+}
+
+/// Time that moves where somebody waits, but for the watch on a connection's silence, which ends where a test says so. A jitter
+/// of one half.
+final class SilenceClock: Sendable {
+    private struct State {
+        var now = Duration.zero
+        var waits: [Duration] = []
+        var fired = 0
+        var nextId = 0
+        var watches: [Int: CheckedContinuation<Void, any Error>] = [:]
+    }
+    private let state = Mutex(State())
+
+    /// The waits that were no watch, in order.
+    var waits: [Duration] { state.withLock { $0.waits } }
+
+    /// Ends the watch that is, or the next one: nothing came for so long.
+    func endSilence() {
+        let watch = state.withLock { state -> CheckedContinuation<Void, any Error>? in
+            guard let first = state.watches.keys.min() else {
+                state.fired += 1
+                return nil
+            }
+            state.now += LiveConnection.silence
+            return state.watches.removeValue(forKey: first)
+        }
+        watch?.resume()
+    }
+
+    var surroundings: ClientSurroundings {
+        ClientSurroundings(
+            monotonic: { self.state.withLock { $0.now } },
+            sleep: { delay in
+                try Task.checkCancellation()
+                guard delay < LiveConnection.silence else { return try await self.watch() }
+                self.state.withLock { state in
+                    state.now += delay
+                    state.waits.append(delay)
+                }
+                await Task.yield()
+            },
+            jitter: { 0.5 })
+    }
+
+    private func watch() async throws {
+        let id = state.withLock { state in
+            state.nextId += 1
+            return state.nextId
+        }
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                let ends = state.withLock { state -> Bool in
+                    guard state.fired > 0 else {
+                        state.watches[id] = continuation
+                        return false
+                    }
+                    state.fired -= 1
+                    state.now += LiveConnection.silence
+                    return true
+                }
+                if ends { return continuation.resume() }
+                // Cancelled before it was kept.
+                if Task.isCancelled { cancel(id) }
+            }
+        } onCancel: {
+            cancel(id)
+        }
+    }
+
+    private func cancel(_ id: Int) {
+        state.withLock { $0.watches.removeValue(forKey: id) }?.resume(throwing: CancellationError())
+    }
+}
