@@ -12,7 +12,7 @@ import tempfile
 import time
 
 if __package__:
-    from . import trace
+    from . import trace, troubles
     from .servers import RowFailed
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
@@ -105,7 +105,7 @@ def recover(program, engine, folder):
 
 
 def tasks(bench):
-    """Fills `bench.tasks`: {(row, engine): [answers]}."""
+    """Fills `bench.tasks`, {(row, engine): [answers]}, and `bench.troubles`."""
     program = os.path.join(os.path.dirname(bench.contenders.drive), "task-benchmark")
     if not os.access(program, os.X_OK):
         raise RowFailed(f"no {program}; build it with `swift build -c release --product task-benchmark`")
@@ -126,6 +126,8 @@ def tasks(bench):
         found[("pickup", engine)] = [engines.run(engine, "pickup")]
         found[("recovery", engine)] = [{"seconds": engines.recovery(engine)}]
     found[("syncs", "SQLite")] = [{"fsyncsPerTask": engines.syncs(2000)}]
+    bench.meter.check_time()
+    bench.troubles = troubles.measure(program, bench.contenders.root, few)
 
 
 GROUPS = {"tasks": tasks}
@@ -148,6 +150,7 @@ def verdicts(bench, say):
         say(
             f"tasks of a killed worker run again, {engine}", "< 35 s", f"{seconds:.1f} s" if seconds else "",
             seconds < 35 if seconds else None)
+    troubles.verdicts(getattr(bench, "troubles", {}), say)
 
 
 def section(bench):
@@ -188,7 +191,7 @@ def section(bench):
             how = "with the start of the new process" if engine == "SQLite" else "by another worker, which must wait for the lease"
             lines.append(f"- {HELD} tasks of a worker killed by `kill -9` had run again after {seconds:.1f} s over {engine} ({how}).")
     lines.insert(lines.index(next(line for line in lines if line.startswith("- Pick-up"))), "")
-    return lines
+    return lines + troubles.section(getattr(bench, "troubles", {}))
 
 
 if __name__ == "__main__":

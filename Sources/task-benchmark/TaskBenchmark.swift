@@ -12,7 +12,7 @@ struct TaskBenchmark: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "task-benchmark",
         abstract: "Measures the task engine; prints one line of JSON.",
-        subcommands: [Rate.self, Pickup.self, Hold.self, Recover.self])
+        subcommands: [Rate.self, Pickup.self, Hold.self, Recover.self, Load.self])
 }
 
 /// Which database, and how large.
