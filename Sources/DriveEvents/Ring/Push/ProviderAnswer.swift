@@ -1,0 +1,13 @@
+import DriveModel
+import Foundation
+
+/// The JSON object in a provider's answer; empty where there is none. Proxies answer in HTML.
+struct ProviderAnswer {
+    private let object: [String: JSONValue]
+
+    init(_ body: [UInt8]) {
+        object = (try? JSONDecoder().decode([String: JSONValue].self, from: Data(body))) ?? [:]
+    }
+
+    subscript(name: String) -> JSONValue? { object[name] }
+}
