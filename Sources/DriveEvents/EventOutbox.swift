@@ -89,6 +89,16 @@ public enum EventOutbox {
             """, [rows.value, .timestamp(now)])
     }
 
+    /// The numbers of the first event that is kept and of the last one there was; of none: 1 and 0.
+    public static func kept(of account: UUID, in sql: any SQLSession) throws -> (first: Int64, last: Int64) {
+        let last = try sql.first("SELECT last_sequence FROM event_sequences WHERE account_id = $1", [.uuid(account)])?
+            .int64("last_sequence")
+        let first = try sql.first("SELECT MIN(sequence) AS sequence FROM events WHERE account_id = $1", [.uuid(account)])?
+            .optionalInt64("sequence")
+        let end = last ?? 0
+        return (first ?? end + 1, max(end, 0))
+    }
+
     /// Removes events older than `cutoff`, at most `limit`; returns how many.
     public static func prune(before cutoff: Timestamp, limit: Int, in sql: any SQLSession) throws -> Int {
         try sql.execute(

@@ -50,6 +50,7 @@ enum AccountRules {
     static let notFound = DriveError(.notFound, "There is no such account.")
     static let tokenNotFound = DriveError(.notFound, "There is no such token.")
     static let disabled = DriveError(.accountDisabled, "The account is disabled.")
+    static let revoked = DriveError(.tokenRevoked, "The access token was revoked; sign in with another one.")
 
     static func isValid(name: String) -> Bool {
         let isPlain = !name.unicodeScalars.contains { $0.properties.generalCategory == .control }

@@ -50,13 +50,14 @@ package struct AccountDirectory: Sendable {
             role = claimed
         }
         guard !state.isDisabled else { throw AccountRules.disabled }
-        return Identity(accountId: token.accountId, role: role, tokenId: tokenId, kind: kind, name: state.name)
+        return Identity(
+            accountId: token.accountId, role: role, tokenId: tokenId, kind: kind, name: state.name, goodUntil: token.goodUntil)
     }
 
     /// The token's record, where it is one that still holds.
     private static func record(of state: AccessState) throws(DriveError) -> AccessState.Token {
         guard let record = state.token else { throw TokenFault.unknownToken.error }
-        guard !record.isRevoked else { throw DriveError(.tokenRevoked, "The access token was revoked; sign in with another one.") }
+        guard !record.isRevoked else { throw AccountRules.revoked }
         return record
     }
 

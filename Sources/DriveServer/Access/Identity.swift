@@ -21,12 +21,15 @@ package struct Identity: Sendable, Hashable {
     package var kind: Kind
     /// The account's name, for people.
     package var name: String
+    /// When the token runs out.
+    package var goodUntil: Timestamp
 
-    package init(accountId: UUID, role: AccountRole, tokenId: String?, kind: Kind, name: String) {
+    package init(accountId: UUID, role: AccountRole, tokenId: String?, kind: Kind, name: String, goodUntil: Timestamp) {
         self.accountId = accountId
         self.role = role
         self.tokenId = tokenId
         self.kind = kind
         self.name = name
+        self.goodUntil = goodUntil
     }
 }

@@ -79,6 +79,9 @@ package enum DriveApplication {
             tasks: storage.tasks, files: FileService(database: administration.database, pools: storage.pools),
             bundles: BundleService(database: administration.database),
             housekeeping: Housekeeping(uploads: storage.uploads, logger: Logger(label: "Drive.Housekeeping")),
+            live: LiveService(
+                database: administration.database, tasks: storage.tasks, surroundings: administration.surroundings,
+                logger: Logger(label: "Drive.Events")),
             accounts: administration.accounts, audit: administration.audit, issuer: administration.issuer,
             verifier: try await TokenVerifier(
                 signingKey: administration.signingKey, settings: configuration.access, directory: administration.accounts, fetcher: fetcher),
@@ -105,7 +108,7 @@ package enum DriveApplication {
             address: ListeningAddress(
                 purpose: scheme.uppercased(), host: host, port: configuration.server.port, portSettings: "--port (DRIVE_PORT, server.port)"),
             responder: RouteRegistration.router(services: services).buildResponder(), policy: policy, registry: registry, tls: tls,
-            logger: logger
+            upgrade: LiveEntrance.upgrade(services: services), logger: logger
         ) { port in
             mainPort.give(port)
             // Nil: the redirect failed, or the process is to stop.
@@ -117,13 +120,15 @@ package enum DriveApplication {
         // Stopped in the opposite order: first no more requests, then no more tasks.
         let worker = TaskWorker(
             engine: services.tasks.engine, queues: [TaskQueues.drive, TaskQueues.server], name: WorkerName.ofThisProcess("serve"))
-        var parts: [any Service] = [SessionClosing(services: services), WorkerService(worker: worker), main]
+        var parts: [any Service] = [services.live, SessionClosing(services: services), WorkerService(worker: worker), main]
         if let redirect {
             let address = ListeningAddress(
                 purpose: "the redirect to HTTPS", host: host, port: redirect, portSettings: "DRIVE_TLS_REDIRECT_PORT (tls.redirectPort)")
             parts.append(
                 RedirectService(publicURL: configuration.server.publicURL, mainPort: mainPort) { responder in
-                    Listener(address: address, responder: responder, policy: policy, registry: registry, tls: nil, logger: logger) {
+                    Listener(
+                        address: address, responder: responder, policy: policy, registry: registry, tls: nil, upgrade: nil, logger: logger
+                    ) {
                         redirectPort.give($0)
                     }
                 })

@@ -45,6 +45,8 @@ where Responder.Context: InitializableFromSource<ApplicationRequestContextSource
     let registry: ConnectionRegistry
     /// Nil for plain HTTP.
     let tls: TLSContextSource?
+    /// Nil where no connection becomes a WebSocket.
+    let upgrade: WebSocketUpgrade?
     let logger: Logger
     /// Told the port that was bound. Connections wait until it returns.
     let bound: @Sendable (_ port: Int) async -> Void
@@ -55,7 +57,7 @@ where Responder.Context: InitializableFromSource<ApplicationRequestContextSource
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .notice)
         let server = HTTPServerBuilder {
-            DriveHTTPChannel(policy: policy, registry: registry, tls: tls, logger: logger, responder: $0)
+            DriveHTTPChannel(policy: policy, registry: registry, tls: tls, upgrade: upgrade, logger: logger, responder: $0)
         }
         let application = Application(
             responder: responder, server: server,

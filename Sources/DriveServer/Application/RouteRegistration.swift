@@ -13,7 +13,7 @@ enum RouteRegistration {
         for prefix in RouteTable.prefixes {
             for route in RouteTable.api { add(route, prefix: prefix, to: router, services: services) }
         }
-        for route in RouteTable.health { add(route, prefix: "", to: router, services: services) }
+        for route in RouteTable.root { add(route, prefix: "", to: router, services: services) }
         return router
     }
 
@@ -24,6 +24,7 @@ enum RouteRegistration {
                 headers: request.headers,
                 scheme: services.configuration.tls.isEnabled ? "https" : "http", host: request.head.authority)
             let identity = try await admit(request, to: route, parameters: context.parameters, origin: origin, services: services)
+            try StoredText.check(request.uri)
             let call = Call(
                 request: request, services: services, parameters: context.parameters, requestId: RequestGate.currentId, origin: origin,
                 logger: services.logger, identity: identity)
@@ -37,22 +38,13 @@ enum RouteRegistration {
         _ request: Request, to route: Route, parameters: Parameters, origin: ClientOrigin, services: Services
     ) async throws -> Identity? {
         let address = AddressKey("\(origin.address)")
-        try allow(services.limiter.check(address: address), rule: "address")
+        try SignIn.allow(services.limiter.check(address: address), rule: "address")
         guard route.access != .open else { return nil }
-        try allow(services.limiter.checkSignIn(address: address), rule: "failedSignIns")
-        guard let token = bearer(request) else {
+        guard let token = SignIn.token(fields: request.headers, uri: request.uri, isInQuery: route.access == .stream) else {
+            try SignIn.allow(services.limiter.checkSignIn(address: address), rule: "failedSignIns")
             throw DriveError(.unauthenticated, "Send a token in the header Authorization: Bearer ….", details: ["rule": "authorization"])
         }
-        let identity: Identity
-        do {
-            identity = try await services.verifier.verify(token)
-        } catch {
-            // One of ours that has run out is no guess at a token: clients with many uploads send it once for each.
-            let isGuess = error.code.category == .unauthenticated && error != TokenFault.expired.error
-            if isGuess { services.limiter.recordFailedSignIn(address: address) }
-            throw error
-        }
-        try allow(services.limiter.check(account: identity.accountId), rule: "account")
+        let identity = try await SignIn.identity(of: token, from: address, services: services)
         switch identity.kind {
         case .account: break
         case .worker:
@@ -71,20 +63,5 @@ enum RouteRegistration {
             throw DriveError(.forbidden, "This route asks for the role admin.", details: ["rule": "role"])
         }
         return identity
-    }
-
-    private static func bearer(_ request: Request) -> String? {
-        guard let value = request.headers[.authorization] else { return nil }
-        let scheme = value.prefix(7)
-        guard scheme.lowercased() == "bearer " else { return nil }
-        return String(value.dropFirst(7).drop { $0 == " " })
-    }
-
-    private static func allow(_ decision: RateDecision, rule: String) throws(DriveError) {
-        if case .limited(let seconds) = decision {
-            let what = rule == "failedSignIns" ? "Too many bad tokens came from this address" : "Too many requests"
-            throw DriveError(
-                .rateLimited, "\(what); try again in \(seconds) s.", details: ["rule": .string(rule)], retryAfter: Int(seconds))
-        }
     }
 }

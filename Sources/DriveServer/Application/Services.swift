@@ -16,6 +16,7 @@ struct Services: Sendable {
     let files: FileService
     let bundles: BundleService
     let housekeeping: Housekeeping
+    let live: LiveService
     let accounts: AccountDirectory
     let audit: AuditLog
     let issuer: TokenIssuer

@@ -7,30 +7,6 @@ import NIOHTTP1
 import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
 import NIOSSL
-import NIOWebSocket
-
-/// When and how the first request of a connection becomes a WebSocket (RFC 6455).
-package struct WebSocketUpgrade: Sendable {
-    package typealias Frames = NIOAsyncChannel<WebSocketFrame, WebSocketFrame>
-
-    /// Extra fields of the `101` answer; nil leaves the request to the responder, which answers it like any other.
-    package let shouldUpgrade: @Sendable (HTTPRequest) async throws -> HTTPFields?
-    /// Serves the WebSocket until it returns. `withGracefulShutdownHandler` works in it (close with 1001); what is
-    /// still open at the policy's `gracefulStopDeadline` is cut off and cancelled.
-    package let onUpgrade: @Sendable (Frames, HTTPRequest, Logger) async throws -> Void
-    /// Bytes of one frame.
-    package let maxFrameSize: Int
-
-    package init(
-        maxFrameSize: Int = 1 << 16,
-        shouldUpgrade: @escaping @Sendable (HTTPRequest) async throws -> HTTPFields?,
-        onUpgrade: @escaping @Sendable (Frames, HTTPRequest, Logger) async throws -> Void
-    ) {
-        self.shouldUpgrade = shouldUpgrade
-        self.onUpgrade = onUpgrade
-        self.maxFrameSize = maxFrameSize
-    }
-}
 
 extension DriveHTTPChannel {
     /// Runs on the event loop, before the channel is active.
@@ -63,7 +39,8 @@ extension DriveHTTPChannel {
         let handler = NIOTypedHTTPServerUpgradeHandler(
             httpEncoder: encoder,
             extraHTTPHandlers: [decoder, exchange],
-            upgradeConfiguration: .init(upgraders: [upgrade.upgrader(accepted: accepted, isSecure: isSecure)]) { channel in
+            upgradeConfiguration: .init(upgraders: [WebSocketUpgrader(upgrade: upgrade, accepted: accepted, isSecure: isSecure)]) {
+                channel in
                 channel.eventLoop.makeCompletedFuture { .http(try Self.parts(of: channel, isSecure: isSecure)) }
             }
         )
@@ -77,23 +54,5 @@ extension DriveHTTPChannel {
         let strategy = NIOAsyncSequenceProducerBackPressureStrategies.HighLowWatermark(lowWatermark: 1, highWatermark: 2)
         let configuration = Parts.Configuration(backPressureStrategy: strategy, isOutboundHalfClosureEnabled: true)
         return try Parts(wrappingChannelSynchronously: channel, configuration: configuration)
-    }
-}
-
-extension WebSocketUpgrade {
-    /// Says yes to what the gate let through.
-    fileprivate func upgrader(
-        accepted: NIOLoopBoundBox<HTTPHeaders>, isSecure: Bool
-    ) -> NIOTypedWebSocketServerUpgrader<DriveHTTPChannel.Negotiated> {
-        NIOTypedWebSocketServerUpgrader(
-            maxFrameSize: maxFrameSize,
-            shouldUpgrade: { channel, _ in channel.eventLoop.makeSucceededFuture(accepted.value) },
-            upgradePipelineHandler: { channel, head in
-                channel.eventLoop.makeCompletedFuture {
-                    let request = try HTTPRequest(head, secure: isSecure, splitCookie: false)
-                    return .webSocket(try Frames(wrappingChannelSynchronously: channel), request)
-                }
-            }
-        )
     }
 }

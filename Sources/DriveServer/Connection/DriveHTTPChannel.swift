@@ -7,7 +7,6 @@ import NIOHTTP1
 import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
 import NIOSSL
-import NIOWebSocket
 
 /// One connection of the server: HTTP/1.1 with its guards, or a WebSocket from its first request on.
 ///
@@ -18,7 +17,8 @@ package struct DriveHTTPChannel: ServerChildChannel, HTTPChannelHandler {
 
     package enum Negotiated: Sendable {
         case http(Parts)
-        case webSocket(WebSocketUpgrade.Frames, HTTPRequest)
+        /// Its handlers stand in the pipeline.
+        case webSocket
     }
 
     package struct Value: ServerChildChannelValue {
@@ -88,7 +88,7 @@ package struct DriveHTTPChannel: ServerChildChannel, HTTPChannelHandler {
         do {
             switch try await negotiated.get() {
             case .http(let parts): try await answerRequests(of: parts)
-            case .webSocket(let frames, let request): try await upgrade?.onUpgrade(frames, request, logger)
+            case .webSocket: try await channel.closeFuture.get()
             }
         } catch {
             logger.trace("Connection ended", metadata: ["error": "\(error)"])

@@ -9,7 +9,7 @@ import NIOHTTPTypesHTTP1
 /// gets to see as an offer is therefore accepted already, and every other offer is taken out of the head, as a server
 /// may do (RFC 9110 §7.8).
 struct UpgradeGate {
-    let shouldUpgrade: @Sendable (HTTPRequest) async throws -> HTTPFields?
+    let shouldUpgrade: @Sendable (HTTPRequest, any Channel) async throws -> HTTPFields?
     let isSecure: Bool
     /// The fields of the `101` answer, for NIO's upgrader.
     let accepted: NIOLoopBoundBox<HTTPHeaders>
@@ -24,11 +24,11 @@ struct UpgradeGate {
     }
 
     /// - Returns: the fields of the `101` answer, nil where the request is to be answered like any other.
-    func decide(_ head: HTTPRequestHead, on eventLoop: any EventLoop) -> EventLoopFuture<HTTPHeaders?> {
-        let promise = eventLoop.makePromise(of: HTTPHeaders?.self)
+    func decide(_ head: HTTPRequestHead, on channel: any Channel) -> EventLoopFuture<HTTPHeaders?> {
+        let promise = channel.eventLoop.makePromise(of: HTTPHeaders?.self)
         promise.completeWithTask { [shouldUpgrade, isSecure] in
             let request = try HTTPRequest(head, secure: isSecure, splitCookie: false)
-            return try await shouldUpgrade(request).map { HTTPHeaders($0) }
+            return try await shouldUpgrade(request, channel).map { HTTPHeaders($0) }
         }
         return promise.futureResult
     }
@@ -46,7 +46,7 @@ extension ExchangeHandler {
             return
         }
         isDeciding = true
-        gate.decide(original, on: context.eventLoop).assumeIsolated().whenComplete { result in
+        gate.decide(original, on: context.channel).assumeIsolated().whenComplete { result in
             guard let context = self.context, !self.isClosing else { return }
             self.isDeciding = false
             var head = original

@@ -94,7 +94,7 @@ struct RefusedRequest: Sendable, CustomTestStringConvertible {
     ])
     func refusesWithAnAnswer(_ request: RefusedRequest) async throws {
         // On the pipeline with and without the upgrade handler: before the first head the two differ.
-        for upgrade in [nil, WebSocketUpgrade(shouldUpgrade: { _ in nil }, onUpgrade: { _, _, _ in })] {
+        for upgrade in [nil, WebSocketUpgrade(shouldUpgrade: { _, _ in nil }, install: { _, _ in })] {
             try await withServer(upgrade: upgrade, routes: addRoutes) { server in
                 let client = try await server.connect()
                 try await client.send(request.bytes)
@@ -267,7 +267,7 @@ struct RefusedRequest: Sendable, CustomTestStringConvertible {
 
     @Test(arguments: [false, true])
     func aRequestThatOffersAnUnknownUpgradeIsAnsweredAndClosed(offersWebSocket: Bool) async throws {
-        let upgrade = WebSocketUpgrade(shouldUpgrade: { _ in [:] }, onUpgrade: { _, _, _ in })
+        let upgrade = WebSocketUpgrade(shouldUpgrade: { _, _ in [:] }, install: { _, _ in })
         try await withServer(upgrade: offersWebSocket ? upgrade : nil, routes: addRoutes) { server in
             let client = try await server.connect()
             try await client.send("GET /hello HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")

@@ -65,13 +65,8 @@ private func policy(deadline: Duration) -> ConnectionPolicy {
     @Test func aWebSocketOpensOnTheFirstRequestAndDoesNotOutliveTheStop() async throws {
         let opened = Signal()
         let upgrade = WebSocketUpgrade(
-            shouldUpgrade: { $0.path == "/ws" ? [:] : nil },
-            onUpgrade: { frames, _, _ in
-                try await frames.executeThenClose { inbound, _ in
-                    opened.fire()
-                    for try await _ in inbound {}
-                }
-            }
+            shouldUpgrade: { request, _ in request.path == "/ws" ? [:] : nil },
+            install: { _, _ in opened.fire() }
         )
         let handshake: @Sendable (String) -> String = { path in
             "GET \(path) HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"

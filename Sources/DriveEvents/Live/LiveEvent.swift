@@ -1,0 +1,71 @@
+import DriveDatabase
+import DriveModel
+import Foundation
+
+/// An event of the outbox on its way to the clients.
+public struct LiveEvent: Hashable, Sendable {
+    /// Its number among the account's events, from 1 and without gaps.
+    public let sequence: Int64
+    public let type: String
+    public let taskId: String?
+    /// JSON text of an object.
+    public let data: String
+
+    /// - Parameter data: JSON text of an object.
+    public init(sequence: Int64, type: String, taskId: String?, data: String) {
+        self.sequence = sequence
+        self.type = type
+        self.taskId = taskId
+        self.data = data
+    }
+
+    /// JSON text: `{"type":…,"sequence":…,"data":{…}}`, as a WebSocket client gets it.
+    public var packet: String {
+        var writer = JSONObjectWriter()
+        writer.add("type", type)
+        writer.add("sequence", json: String(sequence))
+        writer.add("data", json: data)
+        return writer.text
+    }
+
+    /// Bytes it takes while it waits, about.
+    var size: Int { data.utf8.count + 64 }
+
+    init(_ row: SQLRow) throws {
+        self.init(
+            sequence: try row.int64("sequence"), type: try row.text("type"), taskId: try row.optionalText("task_id"),
+            data: try row.text("data"))
+    }
+
+    /// What a newer event of the same kind makes superfluous: nobody who reads slowly needs every step of a progress.
+    var progressKey: String? {
+        guard let taskId, type.hasSuffix(".progress") else { return nil }
+        return type + ":" + taskId
+    }
+}
+
+/// Which of its account's events a client wants.
+public struct EventFilter: Hashable, Sendable {
+    /// Events of these tasks alone; nil: of all, and those that belong to no task.
+    public var taskIds: Set<String>?
+    /// Types, whole (`task.completed`) or by their first part (`task.*`); nil: all.
+    public var types: Set<String>?
+
+    public init(taskIds: Set<String>? = nil, types: Set<String>? = nil) {
+        self.taskIds = taskIds
+        self.types = types
+    }
+
+    /// Every event.
+    public static let all = EventFilter()
+
+    public func admits(_ event: LiveEvent) -> Bool {
+        if let taskIds {
+            guard let taskId = event.taskId, taskIds.contains(taskId) else { return false }
+        }
+        guard let types else { return true }
+        if types.contains(event.type) { return true }
+        guard let dot = event.type.firstIndex(of: ".") else { return false }
+        return types.contains(event.type[..<dot] + ".*")
+    }
+}

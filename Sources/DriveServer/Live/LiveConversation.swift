@@ -1,0 +1,206 @@
+import DriveEvents
+import DriveModel
+import Foundation
+import Logging
+import NIOCore
+
+/// A client's stream of events over its WebSocket: signs it in, answers what it asks, and sends what happens as fast as it
+/// reads. Confined to the connection's event loop.
+final class LiveConversation: WebSocketApplication {
+    /// Messages that wait while one is being answered.
+    private static let mostWaiting = 16
+    /// Events taken at once.
+    private static let portion = 64
+
+    private let services: Services
+    private let eventLoop: any EventLoop
+    private let loop: LiveLoop
+    private let address: AddressKey
+    private var token: String?
+    private let options: LiveOptions
+    private weak var connection: WebSocketConnection?
+    private var identity: Identity?
+    private var session: Int?
+    private var subscription: EventSubscription?
+    private var waiting: [LiveRequest] = []
+    private var isBusy = false
+    private var hasEnded = false
+
+    /// - Parameters:
+    ///   - token: of the handshake, already verified once; nil: a message brings it.
+    ///   - options: of the handshake; what the message says outweighs them.
+    init(services: Services, address: AddressKey, token: String?, options: LiveOptions, loop: LiveLoop, eventLoop: any EventLoop) {
+        self.services = services
+        self.loop = loop
+        self.address = address
+        self.token = token
+        self.options = options
+        self.eventLoop = eventLoop
+    }
+
+    // MARK: The connection's side
+
+    func opened(_ connection: WebSocketConnection) {
+        self.connection = connection
+        guard let token else { return }
+        self.token = nil
+        answer(.auth(token: token, options))
+    }
+
+    func received(text: ByteBuffer) {
+        do throws(DriveError) {
+            let request = try LiveRequest(text, otherwise: options)
+            if request == .ping { return send(LivePackets.pong) }
+            guard identity != nil || isAuth(request) || isBusy else {
+                throw DriveError(.unauthenticated, #"Sign in first: {"type":"auth","token":"…"}."#, details: ["rule": "authorization"])
+            }
+            guard waiting.count < Self.mostWaiting else {
+                connection?.close(.tooManyFrames, reason: "too many messages at once")
+                return
+            }
+            if isBusy { waiting.append(request) } else { answer(request) }
+        } catch {
+            send(LivePackets.error(error))
+        }
+    }
+
+    func received(binary: ByteBuffer) {}
+
+    func becameWritable() { drain() }
+
+    func ended() {
+        hasEnded = true
+        waiting = []
+        if let session { services.live.sessions.remove(session) }
+        if let subscription { services.live.hub.remove(subscription) }
+        (session, subscription) = (nil, nil)
+    }
+
+    // MARK: Answers
+
+    private func isAuth(_ request: LiveRequest) -> Bool {
+        if case .auth = request { true } else { false }
+    }
+
+    private func answer(_ request: LiveRequest) {
+        let (services, address, known) = (services, address, identity)
+        switch request {
+        case .ping: send(LivePackets.pong)
+        case .presence: break
+        case .auth(let token, let options):
+            let (eventLoop, bound) = (eventLoop, NIOLoopBound(self, eventLoop: eventLoop))
+            work {
+                let identity = try await SignIn.identity(of: token, from: address, services: services)
+                guard case .account = identity.kind else {
+                    throw DriveError(.forbidden, "Events are for account tokens.", details: ["rule": "token"])
+                }
+                if let known {
+                    guard known.accountId == identity.accountId else {
+                        throw DriveError(
+                            .forbidden, "This connection is another account's; open one of its own.", details: ["rule": "account"])
+                    }
+                    return { $0.renew(identity) }
+                }
+                let joined = try await services.live.join(identity, options) { eventLoop.execute { bound.value.drain() } }
+                return { $0.begin(identity, joined) }
+            }
+        case .subscribe(let filter):
+            guard let known else { return }
+            work {
+                try await services.live.checkOwned(filter, by: known)
+                let packet = try LivePackets.packet("subscribed", LivePackets.Subscribed(filter))
+                return { conversation in
+                    conversation.subscription?.setFilter(filter)
+                    conversation.send(packet)
+                }
+            }
+        }
+    }
+
+    /// Does something that takes a while, one thing at a time; what it returns is done on the event loop.
+    private func work(_ body: @escaping @Sendable () async throws -> @Sendable (LiveConversation) -> Void) {
+        isBusy = true
+        let (eventLoop, bound) = (eventLoop, NIOLoopBound(self, eventLoop: eventLoop))
+        Task {
+            let finish: @Sendable (LiveConversation) -> Void
+            do {
+                finish = try await body()
+            } catch {
+                let mapped = ErrorMapping.driveError(error)
+                finish = { $0.failed(mapped) }
+            }
+            eventLoop.execute {
+                finish(bound.value)
+                bound.value.next()
+            }
+        }
+    }
+
+    private func next() {
+        isBusy = false
+        while !isBusy, !waiting.isEmpty, !hasEnded { answer(waiting.removeFirst()) }
+        connection?.flush()
+    }
+
+    private func begin(_ identity: Identity, _ joined: LiveService.Joined) {
+        guard !hasEnded, let connection else { return services.live.hub.remove(joined.subscription) }
+        self.identity = identity
+        let (eventLoop, bound) = (eventLoop, NIOLoopBound(self, eventLoop: eventLoop))
+        session = services.live.sessions.add(identity) { error in eventLoop.execute { bound.value.close(error) } }
+        connection.signedIn(until: deadline(of: identity))
+        do {
+            send(try LivePackets.packet("ready", joined.ready))
+            if let snapshot = joined.snapshot { send(try LivePackets.packet("snapshot", snapshot)) }
+        } catch {
+            services.logger.error("a snapshot cannot be encoded", metadata: ["error": "\(error)"])
+            connection.close(.internalError, reason: "the snapshot cannot be sent")
+        }
+        guard !hasEnded else { return services.live.hub.remove(joined.subscription) }
+        subscription = joined.subscription
+        drain()
+    }
+
+    private func renew(_ identity: Identity) {
+        self.identity = identity
+        if let session { services.live.sessions.renew(session, with: identity) }
+        connection?.signedIn(until: deadline(of: identity))
+    }
+
+    private func deadline(of identity: Identity) -> ContinuousClock.Instant {
+        // A year is as good as for ever, and far from the end of the clock's numbers.
+        .now + min(identity.goodUntil - services.surroundings.now(), .seconds(366 * 86_400))
+    }
+
+    /// A refused sign-in ends the connection; anything else is told, and it goes on.
+    private func failed(_ error: DriveError) {
+        if identity == nil || error.code.category == .unauthenticated { close(error) } else { send(LivePackets.error(error)) }
+    }
+
+    private func close(_ error: DriveError) {
+        send(LivePackets.error(error))
+        let code: WebSocketCloseCode =
+            switch error.code.category {
+            case .unauthenticated: .unauthorized
+            case .refused: error.code == .accountDisabled ? .unauthorized : .forbidden
+            case .tooManyRequests: .tooManyFrames
+            case .unavailable, .internalFailure: .tryAgainLater
+            default: .policyViolation
+            }
+        connection?.close(code, reason: error.message)
+    }
+
+    // MARK: Events
+
+    /// Sends what waits, while the peer reads.
+    private func drain() {
+        guard let subscription, let connection else { return }
+        while connection.isWritable {
+            let events = services.live.hub.take(subscription, atMost: Self.portion)
+            for event in events { connection.send(loop.message(for: event, of: subscription.account)) }
+            if events.count < Self.portion { break }
+        }
+        connection.flush()
+    }
+
+    private func send(_ packet: String) { connection?.send(WebSocketMessage(packet)) }
+}

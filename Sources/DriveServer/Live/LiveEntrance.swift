@@ -1,0 +1,67 @@
+import DriveModel
+import Foundation
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+import NIOCore
+
+/// Who gets a WebSocket: decided before the `101` answer, or by the first message after it.
+enum LiveEntrance {
+    /// `/ws` beside the API's prefixes, as the spec's example says it.
+    static let paths: Set<String> = Set(RouteTable.prefixes.map { $0 + "/ws" } + ["/ws"])
+
+    /// The upgrade of the live endpoint. A refused one reaches the route `/ws`, which says why.
+    static func upgrade(services: Services) -> WebSocketUpgrade {
+        let loops = LiveLoops()
+        return WebSocketUpgrade { request, channel in
+            guard let offer = Offer(request) else { return nil }
+            guard (try? LiveOptions(query: offer.query)) != nil else { return nil }
+            if let token = offer.token {
+                let address = origin(of: request, channel, services)
+                // Where not, the route answers with the reason.
+                guard case .allowed = services.limiter.check(address: address),
+                    let identity = try? await SignIn.identity(of: token, from: address, services: services), case .account = identity.kind
+                else { return nil }
+            }
+            return offer.handshake.responseFields
+        } install: { channel, request in
+            guard let offer = Offer(request) else { throw ChannelError.inappropriateOperationForState }
+            let options = try LiveOptions(query: offer.query)
+            let loop = loops.loop(of: channel.eventLoop)
+            let conversation = LiveConversation(
+                services: services, address: origin(of: request, channel, services), token: offer.token, options: options, loop: loop,
+                eventLoop: channel.eventLoop)
+            let connection = WebSocketConnection(
+                application: conversation, agreed: offer.handshake.compression, compression: loop.compression)
+            try connection.install(in: channel)
+        }
+    }
+
+    private struct Offer {
+        let handshake: WebSocketHandshake
+        let query: [(name: Substring, value: Substring)]
+        let token: String?
+
+        /// Nil for what is no offer of a WebSocket at this address.
+        init?(_ request: HTTPRequest) {
+            let uri = URI(request.path ?? "/")
+            guard LiveEntrance.paths.contains(uri.path),
+                let handshake = try? WebSocketHandshake(method: request.method, fields: request.headerFields)
+            else { return nil }
+            self.handshake = handshake
+            query = LiveEntrance.query(of: uri)
+            token = SignIn.token(fields: request.headerFields, uri: uri, isInQuery: true)
+        }
+    }
+
+    static func query(of uri: URI) -> [(name: Substring, value: Substring)] {
+        uri.queryParameters.map { ($0.key, $0.value) }
+    }
+
+    private static func origin(of request: HTTPRequest, _ channel: any Channel, _ services: Services) -> AddressKey {
+        let origin = ForwardedHeaders.resolve(
+            peer: channel.remoteAddress?.ipAddress.flatMap { IPAddress($0) } ?? .unknown, trusted: services.trustedProxies,
+            headers: request.headerFields, scheme: services.configuration.tls.isEnabled ? "https" : "http", host: request.authority)
+        return AddressKey("\(origin.address)")
+    }
+}

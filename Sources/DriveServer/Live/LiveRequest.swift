@@ -1,0 +1,67 @@
+import DriveEvents
+import DriveModel
+import Foundation
+import NIOCore
+
+/// What a client says over its WebSocket.
+enum LiveRequest: Hashable, Sendable {
+    /// Sign in; before anything else, and again with a newer token.
+    case auth(token: String, LiveOptions)
+    case ping
+    /// Other events from here on.
+    case subscribe(EventFilter)
+    /// Whether somebody looks at the screen: no push then.
+    case presence(isForeground: Bool)
+
+    private struct Message: Decodable {
+        struct Body: Decodable {
+            var token: String?
+            var since: Int64?
+            var types: [String]?
+            var taskIds: [String]?
+            var foreground: Bool?
+        }
+
+        var type: String
+        var token: String?
+        var since: Int64?
+        var types: [String]?
+        var taskIds: [String]?
+        var data: Body?
+    }
+
+    /// Reads a message. Throws `INVALID_REQUEST` naming the rule.
+    ///
+    /// - Parameter options: of the handshake, where the message says nothing of its own.
+    init(_ text: ByteBuffer, otherwise options: LiveOptions = .none) throws(DriveError) {
+        let message: Message
+        do {
+            message = try DriveJSON.decoder().decode(Message.self, from: Data(text.readableBytesView))
+        } catch {
+            throw DriveError(
+                .invalidRequest, #"A message is a JSON object with a type, such as {"type":"ping"}."#, details: ["rule": "json"])
+        }
+        let body = message.data
+        switch message.type {
+        case "auth":
+            guard let token = message.token ?? body?.token else {
+                throw DriveError(.invalidRequest, "auth needs a token.", details: ["rule": "token"])
+            }
+            let own = try LiveOptions(
+                since: message.since ?? body?.since, types: message.types ?? body?.types, taskIds: message.taskIds ?? body?.taskIds)
+            self = .auth(token: token, own == .none ? options : own)
+        case "ping": self = .ping
+        case "subscribe":
+            self = .subscribe(try LiveOptions.filter(types: message.types ?? body?.types, taskIds: message.taskIds ?? body?.taskIds))
+        case "presence":
+            guard let isForeground = body?.foreground else {
+                throw DriveError(.invalidRequest, "presence needs data.foreground, true or false.", details: ["rule": "foreground"])
+            }
+            self = .presence(isForeground: isForeground)
+        default:
+            throw DriveError(
+                .invalidRequest, "type must be one of auth, ping, subscribe, presence.",
+                details: ["rule": "type", "type": .string(String(message.type.prefix(64)))])
+        }
+    }
+}
