@@ -8,7 +8,7 @@ DATA ?= ./data
 PORT ?= 8080
 RELEASE := .build/release/drive
 
-.PHONY: help run test crash bench build release format check-format prepare clean
+.PHONY: help run test crash autobahn bench build release format check-format prepare clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,6 +30,9 @@ test: prepare ## Run every test, with a PostgreSQL of its own
 
 crash: prepare ## Kill the server a thousand times and check what is left
 	DRIVE_CRASH_KILLS=$${DRIVE_CRASH_KILLS:-1000} scripts/test --filter CrashTests
+
+autobahn: prepare ## Run every case of the Autobahn WebSocket suite
+	DRIVE_AUTOBAHN_SPEC=$${DRIVE_AUTOBAHN_SPEC:-full} scripts/test --filter AutobahnTests
 
 bench: release ## Measure, and write docs/benchmarks.md
 	scripts/prepare bench

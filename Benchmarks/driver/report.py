@@ -4,7 +4,7 @@ import datetime
 import os
 import statistics
 
-from . import resumable, tasks, trace
+from . import live, resumable, tasks, trace
 from .machine import size_text
 from .measure import paired_ratio
 
@@ -144,6 +144,7 @@ def verdicts(bench):
         measured = f"{middle:.1f} ms (worst {max(row.samples['wall_ms']):.1f})" if middle else ""
         say(f"takeover of a stalled upload, {what}, median of 20", "< 100 ms", measured, middle < 100 if middle else None)
     tasks.verdicts(bench, say)
+    live.verdicts(bench, say)
     return found
 
 
@@ -164,7 +165,7 @@ def render(bench, machine, settings):
         lines.append("System calls were not counted: strace is not installed.")
     lines += ["", "| Target | Limit | Measured | Verdict |", "| --- | --- | --- | --- |"]
     lines += [f"| {target} | {limit} | {measured or '–'} | {words[met]} |" for target, limit, measured, met in verdicts(bench)]
-    lines += [""] + table(bench) + tasks.section(bench)
+    lines += [""] + table(bench) + tasks.section(bench) + live.section(bench)
     if bench.notes:
         lines += [""] + [f"- {one_line(note)}" for note in bench.notes]
     return "\n".join(lines)

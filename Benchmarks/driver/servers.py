@@ -46,6 +46,13 @@ class Running:
                     return int(line.split()[1]) / 1024
         raise RowFailed("no VmHWM in /proc")
 
+    def resident_kib(self):
+        with open(f"/proc/{self.pid}/status") as file:
+            for line in file:
+                if line.startswith("VmRSS:"):
+                    return int(line.split()[1])
+        raise RowFailed("no VmRSS in /proc")
+
     def io(self):
         """Bytes this process asked to read, and those fetched from the disk for it."""
         with open(f"/proc/{self.pid}/io") as file:
@@ -118,13 +125,14 @@ class Contenders:
         self.keeps_folders = False
 
     @contextlib.contextmanager
-    def start(self, kind):
-        """One of: drive, drive-5ms, floor, floor-no-hash, nginx, nginx-sendfile."""
+    def start(self, kind, additional=None):
+        """One of: drive, drive-5ms, floor, floor-no-hash, nginx, nginx-sendfile; with additional environment."""
         folder = tempfile.mkdtemp(prefix=kind + "-", dir=self.root)
         process = None
         try:
             port, log = free_port(), os.path.join(folder, "log")
             command, environment, ready = self.command(kind, folder, port)
+            environment = environment | (additional or {})
             with open(log, "wb") as output:
                 process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=clean_environment(environment), cwd=folder
@@ -132,7 +140,7 @@ class Contenders:
             wait_until_ready(process, port, ready, log)
             running = Running(process, port, folder)
             if ready is not None:
-                running.token = self.token(folder)
+                running.token = self.token(folder, additional=additional)
             yield running
             if process.poll() is not None:
                 with open(log, errors="replace") as file:
@@ -161,10 +169,10 @@ class Contenders:
         data = os.path.join(folder, "data")
         return [self.drive, "serve", "--data", data, "--host", "127.0.0.1", "--port", str(port)], faults, "/health/ready"
 
-    def token(self, folder):
+    def token(self, folder, account="bench", additional=None):
         made = subprocess.run(
-            [self.drive, "token", "create", "--data", os.path.join(folder, "data"), "--account", "bench", "--create"],
-            capture_output=True, text=True, timeout=60, env=clean_environment({}), check=False,
+            [self.drive, "token", "create", "--data", os.path.join(folder, "data"), "--account", account, "--create"],
+            capture_output=True, text=True, timeout=60, env=clean_environment(additional or {}), check=False,
         )
         if made.returncode != 0 or not made.stdout.strip():
             raise RowFailed(f"token create: {made.stderr[-400:].strip()}")

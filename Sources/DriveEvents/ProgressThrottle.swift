@@ -1,7 +1,7 @@
 import DriveModel
 
 /// When a progress event is worth sending. A pure value: it moved at least 5 points since the last one sent, or it
-/// moved at all and a second has passed.
+/// moved at all and a second has passed, or it is the last.
 public struct ProgressThrottle: Hashable, Sendable {
     /// 0 to 100.
     public private(set) var sentProgress: Double
@@ -15,7 +15,7 @@ public struct ProgressThrottle: Hashable, Sendable {
     /// Whether to send `progress` now; if so it counts as sent. Progress never goes back.
     public mutating func shouldSend(_ progress: Double, now: Timestamp) -> Bool {
         guard progress > sentProgress else { return false }
-        guard progress - sentProgress >= 5 || now - sentAt >= .seconds(1) else { return false }
+        guard progress - sentProgress >= 5 || progress >= 100 || now - sentAt >= .seconds(1) else { return false }
         sentProgress = progress
         sentAt = now
         return true

@@ -81,6 +81,7 @@ extension DriveError.Code {
     public static let taskNotFound = Self("TASK_NOT_FOUND", .notFound)
     public static let taskPaused = Self("TASK_PAUSED", .conflict)
     public static let taskClosed = Self("TASK_CLOSED", .conflict)
+    public static let eventsGone = Self("EVENTS_GONE", .gone)
     public static let taskExpired = Self("TASK_EXPIRED", .gone)
     public static let invalidChunkIndex = Self("INVALID_CHUNK_INDEX", .invalid)
     public static let chunkAlreadyUploaded = Self("CHUNK_ALREADY_UPLOADED", .conflict)

@@ -33,8 +33,7 @@ struct Load: AsyncParsableCommand {
             }
         }
         while ledger.ended < 200 { try await Task.sleep(for: .milliseconds(5)) }
-        print("running")
-        fflush(nil)
+        try say("running")
         for await _ in input.stream {}
         ledger.stop()
         try await producing.value
@@ -67,10 +66,11 @@ struct Load: AsyncParsableCommand {
         let deadline = ContinuousClock.now + .seconds(patience)
         while ContinuousClock.now < deadline {
             // In one statement: between two a task could pass unseen.
-            let open = try await engine.database.read { sql in
-                try sql.first("SELECT 1 AS found FROM tasks WHERE kind = 'bench' AND status IN ('Pending', 'InProgress') LIMIT 1")
+            let open = try? await engine.database.read { sql in
+                try sql.first("SELECT 1 AS found FROM tasks WHERE kind = 'bench' AND status IN ('Pending', 'InProgress') LIMIT 1") != nil
             }
-            if open == nil { return }
+            // Nil: the database does not answer yet.
+            if open == false { return }
             try await Task.sleep(for: .milliseconds(50))
         }
     }

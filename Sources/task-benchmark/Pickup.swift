@@ -58,8 +58,7 @@ struct Hold: AsyncParsableCommand {
         let working = Task { try await worker.run() }
         for _ in 0..<tasks { _ = try await engine.enqueueNothing(account: UUID()) }
         for await _ in all.stream {}
-        print("held")
-        fflush(nil)
+        try say("held")
         try await working.value
     }
 }

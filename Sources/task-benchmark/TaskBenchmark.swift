@@ -88,6 +88,12 @@ func answer(_ values: [String: JSONValue]) throws {
     print(try DriveJSON.text(values))
 }
 
+/// A word for the driver, at once. Not by `print` and `fflush(nil)`: that waits for the lock of the input, which its reader
+/// holds, and holds the one without which no thread of the process opens a file.
+func say(_ word: String) throws {
+    try FileHandle.standardOutput.write(contentsOf: Data((word + "\n").utf8))
+}
+
 /// The value below which this share of the sorted values lies.
 func percentile(_ share: Double, of values: [Double]) -> Double {
     let sorted = values.sorted()

@@ -16,8 +16,9 @@ typedef struct {
     uint64_t body;  // bytes of one request of a stream; 0 for all of them
     int connections, count;
     bool multipart, complete, tus, ietf, direct;
-    const char *put;   // a prefix to PUT to in place of the Drive API
-    const char *path;  // to download
+    const char *put;     // a prefix to PUT to in place of the Drive API
+    const char *path;    // to download
+    const char *tokens;  // a file of them
 } Options;
 
 // Incompressible bytes, once; no two stamps are equal, in this run or another.

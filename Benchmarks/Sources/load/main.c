@@ -7,17 +7,19 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "live.h"
 #include "load.h"
 
 static const char usage[] =
-    "usage: load chunks|many|stream|streams|takeover|small|download --port P [--host 127.0.0.1] [--token T]\n"
+    "usage: load chunks|many|stream|streams|takeover|small|download|live --port P [--host 127.0.0.1] [--token T]\n"
     "  chunks    one file:  --size BYTES --chunk BYTES --connections K [--multipart] [--no-complete] [--put PREFIX]\n"
     "  many      files at once, a connection each:  --count N --size BYTES --chunk BYTES [--multipart]\n"
     "  stream    one file over tus, one connection:  --size BYTES [--body BYTES of one PATCH] [--ietf: one POST of the IETF's]\n"
     "  streams   files at once over tus, a connection and one PATCH each:  --count N --size BYTES\n"
     "  takeover  of a PATCH that stalled half-way, by HEAD:  --count N --size BYTES [--direct: by PATCH]\n"
     "  small     one request each:  --count N --size BYTES --connections K [--put PREFIX | --tus]\n"
-    "  download  GET, contents dropped:  --path PATH [--count N] [--size BYTES it must have]\n";
+    "  download  GET, contents dropped:  --path PATH [--count N] [--size BYTES it must have]\n"
+    "  live      listens to events, by commands on its input:  --tokens FILE of one per account --connections N\n";
 
 static uint64_t number(const char *text) {
     char *end;
@@ -51,6 +53,7 @@ int main(int count, char **arguments) {
         else if (!strcmp(name, "--count")) options.count = (int)number(arguments[++i]);
         else if (!strcmp(name, "--put")) options.put = arguments[++i];
         else if (!strcmp(name, "--path")) options.path = arguments[++i];
+        else if (!strcmp(name, "--tokens")) options.tokens = arguments[++i];
         else mode = "";
     }
     void (*run)(const Options *) = !strcmp(mode, "chunks") ? run_chunks
@@ -61,12 +64,14 @@ int main(int count, char **arguments) {
         : !strcmp(mode, "small")                           ? run_small
         : !strcmp(mode, "download")                        ? run_download
                                                            : NULL;
-    if (!run || options.server.port <= 0 || options.chunk == 0 || options.chunk > NOISE_SIZE || options.connections < 1
+    bool live = !strcmp(mode, "live");
+    if ((!run && !live) || options.server.port <= 0 || options.chunk == 0 || options.chunk > NOISE_SIZE || options.connections < 1
         || options.count < 1) {
         fputs(usage, stderr);
         return 64;
     }
     signal(SIGPIPE, SIG_IGN);
+    if (live) return run_live(&options);
     content_prepare();
     struct rusage before, after;
     getrusage(RUSAGE_SELF, &before);

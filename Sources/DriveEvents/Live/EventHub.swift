@@ -7,7 +7,7 @@ import Synchronization
 /// Brings each account's events from the outbox to its clients on this server.
 ///
 /// The outbox is the truth: a notification only says that an account has new events, and where one is lost a look once in
-/// a while finds them. Each event is read and encoded once for all clients of its account. A client that cannot keep up, or
+/// a while finds them. Each event is read once for all clients of its account. A client that cannot keep up, or
 /// comes back with the number of the last event it saw, is read for apart until it is level with the others.
 public final class EventHub: Sendable {
     /// What bounds a hub.
@@ -58,6 +58,10 @@ public final class EventHub: Sendable {
 
     public init(database: any Database, limits: Limits = Limits(), logger: Logger) {
         self.database = database
+        var limits = limits
+        // None at all could never come to an end.
+        limits.queue = max(1, limits.queue)
+        limits.page = max(1, limits.page)
         self.limits = limits
         self.logger = logger
     }
@@ -283,8 +287,12 @@ public final class EventHub: Sendable {
 
     private func readPage(for subscription: EventSubscription) async {
         guard let position = subscription.beginReading() else { return }
+        // What was there before the page was read must be in it, or is gone.
+        let before = state.withLock { $0.feeds[subscription.account]?.position } ?? position
         do {
             let page = try await page(subscription.account, after: position)
+            let first = page.first?.sequence ?? (before > position ? .max : position + 1)
+            guard first == position + 1 else { return subscription.lose() }
             let isLast = page.count < limits.page
             let end = page.last?.sequence ?? position
             let isStarved = subscription.endReading(page.withoutSuperseded(), end: end) { [self] position in

@@ -32,6 +32,8 @@ public final class EventSubscription: Sendable {
         case behind
         /// It is being read for.
         case reading
+        /// Events it had not got were removed from the outbox.
+        case lost
         case closed
     }
 
@@ -45,6 +47,9 @@ public final class EventSubscription: Sendable {
 
     /// The number of the last event that was put in for the client, or that it does not want.
     public var position: Int64 { state.withLock { $0.position } }
+
+    /// Events it had not got were removed meanwhile: nothing follows what waits still, and the client must come back.
+    public var isLost: Bool { state.withLock { $0.phase == .lost } }
 
     // MARK: The client's side
 
@@ -123,6 +128,16 @@ public final class EventSubscription: Sendable {
         }
         if tells { ready() }
         return isStarved
+    }
+
+    /// What comes next for it is gone.
+    func lose() {
+        let isLost = state.withLock { state in
+            guard state.phase == .reading else { return false }
+            state.phase = .lost
+            return true
+        }
+        if isLost { ready() }
     }
 
     /// The database did not answer; it stays behind.

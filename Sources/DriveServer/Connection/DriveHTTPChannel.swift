@@ -8,23 +8,17 @@ import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
 import NIOSSL
 
-/// One connection of the server: HTTP/1.1 with its guards, or a WebSocket from its first request on.
+/// One connection of the server: HTTP/1.1 with its guards, until a request makes a WebSocket of it.
 ///
-/// The pipeline, from the socket: `SocketGuardHandler`, TLS, HTTP codec, `ExchangeHandler`, (upgrade,) types, async channel.
-/// Where no upgrade is configured the upgrade handler is left out; it costs one buffered head per connection, no more.
+/// The pipeline, from the socket: `SocketGuardHandler`, TLS, HTTP codec, `ExchangeHandler`, types, async channel. A WebSocket has
+/// its own two handlers in the place of the codec and the `ExchangeHandler`.
 package struct DriveHTTPChannel: ServerChildChannel, HTTPChannelHandler {
     package typealias Parts = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
-
-    package enum Negotiated: Sendable {
-        case http(Parts)
-        /// Its handlers stand in the pipeline.
-        case webSocket
-    }
 
     package struct Value: ServerChildChannelValue {
         package let channel: any Channel
         /// Nil for a connection that was refused.
-        let admitted: (entry: ConnectionRegistry.Entry, negotiated: EventLoopFuture<Negotiated>)?
+        let admitted: (entry: ConnectionRegistry.Entry, parts: Parts)?
     }
 
     package let responder: HTTPChannelHandler.Responder
@@ -69,11 +63,11 @@ package struct DriveHTTPChannel: ServerChildChannel, HTTPChannelHandler {
     }
 
     package func handle(value: Value, logger serverLogger: Logger) async {
-        guard let (entry, negotiated) = value.admitted else { return }
+        guard let (entry, parts) = value.admitted else { return }
         let logger = logger ?? serverLogger
         // An own task, so that the deadline of a stop can cancel this connection alone.
         let task = Task(executorPreference: EventLoopTaskExecutor(value.channel.eventLoop)) {
-            await serve(negotiated, channel: value.channel, logger: logger)
+            await serve(parts, channel: value.channel, logger: logger)
         }
         entry.bind(task)
         await withTaskCancellationHandler {
@@ -84,12 +78,9 @@ package struct DriveHTTPChannel: ServerChildChannel, HTTPChannelHandler {
         }
     }
 
-    private func serve(_ negotiated: EventLoopFuture<Negotiated>, channel: any Channel, logger: Logger) async {
+    private func serve(_ parts: Parts, channel: any Channel, logger: Logger) async {
         do {
-            switch try await negotiated.get() {
-            case .http(let parts): try await answerRequests(of: parts)
-            case .webSocket: try await channel.closeFuture.get()
-            }
+            try await answerRequests(of: parts)
         } catch {
             logger.trace("Connection ended", metadata: ["error": "\(error)"])
         }

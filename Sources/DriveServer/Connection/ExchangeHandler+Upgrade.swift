@@ -1,21 +1,30 @@
+import Crypto
+import Foundation
 import HTTPTypes
 import NIOCore
 import NIOHTTP1
 import NIOHTTPTypesHTTP1
 
-/// Decides about the upgrade of a connection's first request before NIO's upgrade handler sees it.
-///
-/// That handler loses a request whose upgrade is refused, or offers a protocol nobody knows (`curl --http2`): what it
-/// gets to see as an offer is therefore accepted already, and every other offer is taken out of the head, as a server
-/// may do (RFC 9110 §7.8).
-struct UpgradeGate {
-    let shouldUpgrade: @Sendable (HTTPRequest, any Channel) async throws -> HTTPFields?
-    let isSecure: Bool
-    /// The fields of the `101` answer, for NIO's upgrader.
-    let accepted: NIOLoopBoundBox<HTTPHeaders>
+/// When and how a connection becomes a WebSocket (RFC 6455).
+package struct WebSocketUpgrade: Sendable {
+    /// Extra fields of the `101` answer; nil leaves the request to the responder, which answers it like any other.
+    package let shouldUpgrade: @Sendable (HTTPRequest, any Channel) async throws -> HTTPFields?
+    /// Adds the WebSocket's handlers, on the connection's event loop; what arrived behind the request reaches them. The
+    /// connection's graceful stop comes to them as `ChannelShouldQuiesceEvent`; what is still open at the policy's
+    /// `gracefulStopDeadline` is cut off.
+    package let install: @Sendable (any Channel, HTTPRequest) throws -> Void
 
-    /// A request that NIO's WebSocket upgrader cannot refuse for its form (RFC 6455 §4.2.1).
-    static func isWebSocketOffer(_ head: HTTPRequestHead) -> Bool {
+    package init(
+        shouldUpgrade: @escaping @Sendable (HTTPRequest, any Channel) async throws -> HTTPFields?,
+        install: @escaping @Sendable (any Channel, HTTPRequest) throws -> Void
+    ) {
+        self.shouldUpgrade = shouldUpgrade
+        self.install = install
+    }
+
+    /// Whether a request has the form of an offer (RFC 6455 §4.2.1). Any other offer of an upgrade is taken out of the head, as a
+    /// server may do (RFC 9110 §7.8).
+    static func isOffered(by head: HTTPRequestHead) -> Bool {
         head.method == .GET && head.version == .http1_1
             && head.headers[canonicalForm: "upgrade"].contains { $0.lowercased() == "websocket" }
             && head.headers[canonicalForm: "connection"].contains { $0.lowercased() == "upgrade" }
@@ -23,40 +32,66 @@ struct UpgradeGate {
             && head.headers[canonicalForm: "sec-websocket-key"].count == 1
     }
 
-    /// - Returns: the fields of the `101` answer, nil where the request is to be answered like any other.
-    func decide(_ head: HTTPRequestHead, on channel: any Channel) -> EventLoopFuture<HTTPHeaders?> {
-        let promise = channel.eventLoop.makePromise(of: HTTPHeaders?.self)
-        promise.completeWithTask { [shouldUpgrade, isSecure] in
-            let request = try HTTPRequest(head, secure: isSecure, splitCookie: false)
-            return try await shouldUpgrade(request, channel).map { HTTPHeaders($0) }
-        }
-        return promise.futureResult
+    /// The key and a constant, hashed (RFC 6455 §4.2.2): shows that the server speaks WebSocket, and secures nothing.
+    static func accept(_ key: String) -> String {
+        Data(Insecure.SHA1.hash(data: Data((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8))).base64EncodedString()
     }
 }
 
+/// Any request of a connection may become a WebSocket, not the first alone: proxies keep connections and use them for both.
 extension ExchangeHandler {
     /// Hands the head on: at once, or when the upgrade it offers has been decided.
     func forward(_ original: HTTPRequestHead, hasBody: Bool, context: ChannelHandlerContext) {
-        let gate = upgradeGate
-        upgradeGate = nil
-        guard let gate, !hasBody, UpgradeGate.isWebSocketOffer(original) else {
-            var head = original
-            head.headers.remove(name: "upgrade")
-            context.fireChannelRead(Self.wrapInboundOut(.head(head)))
-            return
-        }
+        guard let upgrade, !hasBody, WebSocketUpgrade.isOffered(by: original),
+            let request = try? HTTPRequest(original, secure: isSecure, splitCookie: false)
+        else { return pass(original, context: context) }
         isDeciding = true
-        gate.decide(original, on: context.channel).assumeIsolated().whenComplete { result in
+        let promise = context.eventLoop.makePromise(of: HTTPFields?.self)
+        let channel = context.channel
+        promise.completeWithTask { try await upgrade.shouldUpgrade(request, channel) }
+        promise.futureResult.assumeIsolated().whenComplete { result in
             guard let context = self.context, !self.isClosing else { return }
             self.isDeciding = false
-            var head = original
-            if case .success(let fields?) = result {
-                gate.accepted.value = fields
+            if case .success(let fields?) = result, !self.driver.isStopping {
+                self.becomeWebSocket(upgrade, original, request, fields, context: context)
             } else {
-                head.headers.remove(name: "upgrade")
+                self.pass(original, context: context)
+                self.replay(context: context)
             }
-            context.fireChannelRead(Self.wrapInboundOut(.head(head)))
-            self.replay(context: context)
+        }
+    }
+
+    private func pass(_ original: HTTPRequestHead, context: ChannelHandlerContext) {
+        var head = original
+        head.headers.remove(name: "upgrade")
+        context.fireChannelRead(Self.wrapInboundOut(.head(head)))
+    }
+
+    /// Answers `101` and takes the handlers of HTTP away. The request loop stays, and sees nothing but the connection's end.
+    private func becomeWebSocket(
+        _ upgrade: WebSocketUpgrade, _ head: HTTPRequestHead, _ request: HTTPRequest, _ fields: HTTPFields,
+        context: ChannelHandlerContext
+    ) {
+        var answer = HTTPResponseHead(version: .http1_1, status: .switchingProtocols, headers: HTTPHeaders(fields))
+        answer.headers.add(name: "Upgrade", value: "websocket")
+        answer.headers.add(name: "Connection", value: "upgrade")
+        answer.headers.add(
+            name: "Sec-WebSocket-Accept", value: WebSocketUpgrade.accept(head.headers.first(name: "sec-websocket-key") ?? ""))
+        context.write(Self.wrapOutboundOut(.head(answer)), promise: nil)
+        context.writeAndFlush(Self.wrapOutboundOut(.end(nil)), promise: nil)
+        dropHeld()
+        exchange = nil
+        let pipeline = context.pipeline.syncOperations
+        do {
+            // Between this handler and those of the request loop, which get no bytes from there.
+            try upgrade.install(context.channel, request)
+            let decoder = try pipeline.context(handlerType: ByteToMessageHandler<HTTPRequestDecoder>.self)
+            pipeline.removeHandler(context: try pipeline.context(handlerType: HTTPResponseEncoder.self), promise: nil)
+            pipeline.removeHandler(context: context, promise: nil)
+            // Last: what it has read behind the request goes to the WebSocket.
+            pipeline.removeHandler(context: decoder, promise: nil)
+        } catch {
+            driver.close()
         }
     }
 }

@@ -32,18 +32,20 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var isReceiving = false
     private var held = CircularBuffer<Held>()
     private var isReadHeld = false
-    /// Until the first request, where upgrades are offered.
-    var upgradeGate: UpgradeGate?
+    /// Nil where no upgrade is offered.
+    let upgrade: WebSocketUpgrade?
+    let isSecure: Bool
     /// Those who want to know that the client of the current exchange went away.
     private var departures: [DepartureReport] = []
     /// Set while somebody wants to know that the body stands still.
     var silenceTimer: Scheduled<Void>?
-    /// What follows the first head waits until its upgrade is decided.
+    /// What follows a head waits until its upgrade is decided.
     var isDeciding = false
 
-    init(driver: ConnectionDriver, upgradeGate: UpgradeGate?) {
+    init(driver: ConnectionDriver, upgrade: WebSocketUpgrade?, isSecure: Bool) {
         self.driver = driver
-        self.upgradeGate = upgradeGate
+        self.upgrade = upgrade
+        self.isSecure = isSecure
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -262,8 +264,6 @@ extension ExchangeHandler {
                 inputClosed(context: context)
             }
         }
-        // The last part may have made a WebSocket of the connection, and removed this handler.
-        guard let context = self.context else { return }
         context.fireChannelReadComplete()
         if held.isEmpty, !isDeciding, isReadHeld {
             isReadHeld = false

@@ -147,7 +147,8 @@ final class LiveConversation: WebSocketApplication {
         self.identity = identity
         let (eventLoop, bound) = (eventLoop, NIOLoopBound(self, eventLoop: eventLoop))
         session = services.live.sessions.add(identity) { error in eventLoop.execute { bound.value.close(error) } }
-        connection.signedIn(until: deadline(of: identity))
+        // When the token runs out is the sessions' to tell, with the reason.
+        connection.signedIn(until: nil)
         do {
             send(try LivePackets.packet("ready", joined.ready))
             if let snapshot = joined.snapshot { send(try LivePackets.packet("snapshot", snapshot)) }
@@ -163,12 +164,8 @@ final class LiveConversation: WebSocketApplication {
     private func renew(_ identity: Identity) {
         self.identity = identity
         if let session { services.live.sessions.renew(session, with: identity) }
-        connection?.signedIn(until: deadline(of: identity))
-    }
-
-    private func deadline(of identity: Identity) -> ContinuousClock.Instant {
-        // A year is as good as for ever, and far from the end of the clock's numbers.
-        .now + min(identity.goodUntil - services.surroundings.now(), .seconds(366 * 86_400))
+        let ready = LivePackets.Ready(account: identity.accountId, sequence: subscription?.position ?? 0, beginning: .resumed)
+        if let packet = try? LivePackets.packet("ready", ready) { send(packet) }
     }
 
     /// A refused sign-in ends the connection; anything else is told, and it goes on.
@@ -197,6 +194,7 @@ final class LiveConversation: WebSocketApplication {
         while connection.isWritable {
             let events = services.live.hub.take(subscription, atMost: Self.portion)
             for event in events { connection.send(loop.message(for: event, of: subscription.account)) }
+            if subscription.isLost { connection.close(.tryAgainLater, reason: "events it had not read were removed; come back") }
             if events.count < Self.portion { break }
         }
         connection.flush()

@@ -54,7 +54,8 @@ final class LiveService: Service {
                 ready: LivePackets.Ready(account: identity.accountId, sequence: subscription.beginning, beginning: beginning))
             if beginning != .resumed {
                 // After the position was taken: what it shows may come once more as an event, and nothing is missing.
-                let open = try await tasks.openTasks(limit: Self.mostInSnapshot, in: .account(identity.accountId))
+                let open = try await tasks.openTasks(
+                    options.filter.taskIds, limit: Self.mostInSnapshot, in: .account(identity.accountId))
                 joined.snapshot = LivePackets.Snapshot(
                     sequence: subscription.beginning, tasks: open.items, isComplete: open.items.count == open.total)
             }

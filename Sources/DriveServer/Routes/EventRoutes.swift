@@ -111,7 +111,9 @@ private final class EventStream: Sendable {
                 try await writer.write(buffer)
                 continue
             }
-            if let end = state.withLock({ $0.end }) ?? (Task.isShuttingDownGracefully ? Self.stopping : nil) {
+            if let end = state.withLock({ $0.end }) ?? (joined.subscription.isLost ? Self.lost : nil)
+                ?? (Task.isShuttingDownGracefully ? Self.stopping : nil)
+            {
                 try await writer.write(Self.event("closed", data: LivePackets.errorBody(end)))
                 return try await writer.finish(nil)
             }
@@ -130,6 +132,7 @@ private final class EventStream: Sendable {
         }
     }
 
+    private static let lost = DriveError(.eventsGone, "Events you had not read were removed; come back.", details: ["rule": "since"])
     private static let stopping = DriveError(.shuttingDown, "The server stops; come back.")
 
     /// - Parameter data: JSON text, which has no line ends.

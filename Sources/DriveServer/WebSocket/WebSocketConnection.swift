@@ -20,6 +20,9 @@ final class WebSocketConnection: ChannelInboundHandler {
     typealias InboundIn = WebSocketFrame
     typealias OutboundOut = ByteBuffer
 
+    /// TCP_NOTSENT_LOWAT of Linux: bytes the kernel takes before what it has is sent.
+    private static let unsentLowWater = NIOBSDSocket.Option(rawValue: 25)
+
     private let application: any WebSocketApplication
     private let compression: WebSocketCompression
     private let agreed: PerMessageDeflate?
@@ -45,11 +48,14 @@ final class WebSocketConnection: ChannelInboundHandler {
         rules = WebSocketLifeCycle(policy: policy, openedAt: clock.now)
     }
 
-    /// Adds the handlers of a WebSocket to a channel, on its event loop.
+    /// Adds the handlers of a WebSocket to a channel, behind that of HTTP exchanges; on its event loop.
     func install(in channel: any Channel) throws {
+        // What the peer does not read waits here, where newer progress takes the place of older, and not in the kernel.
+        try? channel.syncOptions?.setOption(.tcpOption(Self.unsentLowWater), value: 64 << 10)
         let pipeline = channel.pipeline.syncOperations
-        try pipeline.addHandler(ByteToMessageHandler(WebSocketFrameDecoder(maxFrameSize: reader.limits.compressedBytes)))
-        try pipeline.addHandler(self)
+        let exchange = try pipeline.handler(type: ExchangeHandler.self)
+        let decoder = ByteToMessageHandler(WebSocketFrameDecoder(maxFrameSize: reader.limits.compressedBytes))
+        try pipeline.addHandlers(decoder, self, position: .after(exchange))
     }
 
     // MARK: What the application calls
@@ -98,7 +104,8 @@ final class WebSocketConnection: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         handle(.frameArrived)
-        guard let event = reader.read(Self.unwrapInboundIn(data), compression: compression) else { return }
+        let frame = Self.unwrapInboundIn(data)
+        guard let event = reader.read(frame, compression: compression) else { return }
         switch event {
         case .text(let text): if rules.isOpen { application.received(text: text) }
         case .binary(let bytes): if rules.isOpen { application.received(binary: bytes) }
@@ -107,7 +114,10 @@ final class WebSocketConnection: ChannelInboundHandler {
             if isWritable { write(WebSocketFrameWriter.pong(payload)) }
         case .pong: break
         case .close(let code, _): handle(.peerClosed(code))
-        case .failed(let violation): close(violation.closeCode, reason: violation.reason)
+        case .failed(let violation):
+            close(violation.closeCode, reason: violation.reason)
+            // A close frame that is wrong is the peer's last frame too: no other is waited for.
+            if frame.opcode == .connectionClose { handle(.peerClosed(nil)) }
         }
     }
 
@@ -141,6 +151,9 @@ final class WebSocketConnection: ChannelInboundHandler {
         reader.ignoreMessages()
         let violation = WebSocketViolation(error)
         close(violation.closeCode, reason: violation.reason)
+        // The peer's close frame could not be read: the end of our side asks for the end of its own. A whole close would
+        // reset the connection under a peer that still sends, and take the close frame from it.
+        closeWhenWritten(.output)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -167,13 +180,16 @@ final class WebSocketConnection: ChannelInboundHandler {
             leave()
             // A frame may have come that moves the deadline nearer.
             arm()
-        case .closeWhenWritten:
-            guard let context else { return }
-            let loopBound = NIOLoopBound(context, eventLoop: context.eventLoop)
-            context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer())).whenComplete { _ in loopBound.value.close(promise: nil) }
+        case .closeWhenWritten: closeWhenWritten(.all)
         case .drop:
             context?.close(promise: nil)
         }
+    }
+
+    private func closeWhenWritten(_ mode: CloseMode) {
+        guard let context else { return }
+        let loopBound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer())).whenComplete { _ in loopBound.value.close(mode: mode, promise: nil) }
     }
 
     private func write(_ bytes: ByteBuffer) {

@@ -4,13 +4,19 @@ import Foundation
 
 extension TaskService {
     /// The open tasks, running ones first, of each of these the latest: what a client shows that sees them for the first time.
-    public func openTasks(limit: Int, in scope: TaskScope) async throws -> Page<TaskSummary> {
+    ///
+    /// - Parameter ids: of these alone; nil: of all.
+    public func openTasks(_ ids: Set<String>? = nil, limit: Int, in scope: TaskScope) async throws -> Page<TaskSummary> {
         try await database.read { sql in
             var condition = "status IN ('Pending', 'InProgress', 'Paused')"
             var arguments: [SQLValue] = []
             if case .account(let account) = scope {
                 condition += " AND account_id = $1"
-                arguments = [.uuid(account)]
+                arguments.append(.uuid(account))
+            }
+            if let ids {
+                arguments.append(sql.dialect.list(ids.sorted()))
+                condition += " AND task_id \(sql.dialect.isAny("$\(arguments.count)"))"
             }
             let total = try sql.first("SELECT COUNT(*) AS total FROM tasks WHERE \(condition)", arguments)?.int("total") ?? 0
             let rows = try sql.query(

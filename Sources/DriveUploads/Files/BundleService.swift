@@ -37,9 +37,11 @@ public final class BundleService: Sendable {
                 [.uuid(id), .uuid(caller.accountId), .text(name), .text(description), .timestamp(expiredAt), .timestamp(now)])
             try AuditTrail.append(
                 "bundle.create", on: "bundle", id: id.lowercaseString, by: caller, surroundings: surroundings, in: sql)
-            return FileBundle(
+            let bundle = FileBundle(
                 id: id, name: name, description: description, expiredAt: expiredAt, fileCount: 0, totalSize: 0, createdAt: now,
                 updatedAt: now)
+            try EventOutbox.append([FileEvents.created(bundle)], account: caller.accountId, now: now, in: sql)
+            return bundle
         }
     }
 
@@ -66,7 +68,8 @@ public final class BundleService: Sendable {
         let now = surroundings.now()
         if case .some(.some(let expiry)) = expiredAt { try UploadService.checkExpiry(expiry, now: now) }
         return try await database.write { sql in
-            guard var bundle = try FileRow.bundle(id, account: caller.accountId, in: sql) else { throw Self.missing }
+            guard let before = try FileRow.bundle(id, account: caller.accountId, in: sql) else { throw Self.missing }
+            var bundle = before
             bundle.name = name ?? bundle.name
             if let description { bundle.description = description }
             if let expiredAt { bundle.expiredAt = expiredAt }
@@ -80,6 +83,9 @@ public final class BundleService: Sendable {
                 ])
             try AuditTrail.append(
                 "bundle.update", on: "bundle", id: id.lowercaseString, by: caller, surroundings: surroundings, in: sql)
+            if let event = FileEvents.updated(from: before, to: bundle) {
+                try EventOutbox.append([event], account: caller.accountId, now: now, in: sql)
+            }
             return bundle
         }
     }
@@ -87,25 +93,34 @@ public final class BundleService: Sendable {
     /// Removes a bundle; its files stay, without it, unless `withFiles`.
     public func delete(_ id: UUID, withFiles: Bool, by caller: Caller) async throws {
         let surroundings = surroundings
+        let now = surroundings.now()
         try await database.write { sql in
-            guard try FileRow.bundle(id, account: caller.accountId, in: sql) != nil else { throw Self.missing }
-            try Self.remove(id, account: caller.accountId, withFiles: withFiles, now: surroundings.now(), in: sql)
+            guard let bundle = try FileRow.bundle(id, account: caller.accountId, in: sql) else { throw Self.missing }
+            var events = try Self.remove(id, account: caller.accountId, withFiles: withFiles, now: now, in: sql)
             try AuditTrail.append(
                 "bundle.delete", on: "bundle", id: id.lowercaseString, by: caller, details: ["withFiles": .bool(withFiles)],
                 surroundings: surroundings, in: sql)
+            events.append(FileEvents.deleted(bundle: id, name: bundle.name, withFiles: withFiles, because: .deleted, now: now))
+            try EventOutbox.append(events, account: caller.accountId, now: now, in: sql)
         }
     }
 
-    static func remove(_ id: UUID, account: UUID, withFiles: Bool, now: Timestamp, in sql: any SQLSession) throws {
+    /// Removes a bundle; returns the events of its files that went with it, for their owner.
+    static func remove(_ id: UUID, account: UUID, withFiles: Bool, now: Timestamp, in sql: any SQLSession) throws -> [DriveEvent] {
+        var events: [DriveEvent] = []
         if withFiles {
             let files = try sql.query("SELECT id FROM files WHERE bundle_id = $1 AND account_id = $2", [.uuid(id), .uuid(account)])
-            for file in files { _ = try FileService.remove(try file.text("id"), account: account, now: now, in: sql) }
+            for file in files {
+                guard let removed = try FileService.remove(try file.text("id"), account: account, now: now, in: sql) else { continue }
+                events.append(FileEvents.deleted(removed, because: .bundle, now: now))
+            }
         } else {
             try sql.execute("UPDATE files SET bundle_id = NULL WHERE bundle_id = $1 AND account_id = $2", [.uuid(id), .uuid(account)])
         }
         // An upload on its way into the bundle goes on without it.
         try sql.execute("UPDATE upload_tasks SET bundle_id = NULL WHERE bundle_id = $1 AND account_id = $2", [.uuid(id), .uuid(account)])
         try sql.execute("DELETE FROM bundles WHERE id = $1 AND account_id = $2", [.uuid(id), .uuid(account)])
+        return events
     }
 
     private static func validate(name: String, description: String?) throws(DriveError) {

@@ -117,7 +117,8 @@ public final class FileService: Sendable {
                 let row = try sql.first(
                     "SELECT * FROM files WHERE id = $1 AND account_id = $2\(sql.dialect.forUpdate)", [.text(id), .uuid(caller.accountId)])
             else { throw Self.notFound(id) }
-            var file = try FileRow.cloudFile(row)
+            let before = try FileRow.cloudFile(row)
+            var file = before
             if let name { file.name = name }
             if let bundle = change.bundleId {
                 if let bundle, try FileRow.bundle(bundle, account: caller.accountId, in: sql) == nil {
@@ -138,24 +139,40 @@ public final class FileService: Sendable {
                     .timestamp(file.expiredAt), .timestamp(now), .text(FileName.folded(file.name)),
                 ])
             try AuditTrail.append("file.update", on: "file", id: id, by: caller, surroundings: surroundings, in: sql)
+            if let event = FileEvents.updated(from: before, to: file) {
+                try EventOutbox.append([event], account: caller.accountId, now: now, in: sql)
+            }
             return file
         }
     }
 
     public func delete(_ id: String, by caller: Caller) async throws {
         let surroundings = surroundings
+        let now = surroundings.now()
         try await database.write { sql in
-            guard try Self.remove(id, account: caller.accountId, now: surroundings.now(), in: sql) else { throw Self.notFound(id) }
+            guard let removed = try Self.remove(id, account: caller.accountId, now: now, in: sql) else { throw Self.notFound(id) }
             try AuditTrail.append("file.delete", on: "file", id: id, by: caller, surroundings: surroundings, in: sql)
+            try EventOutbox.append(
+                [FileEvents.deleted(removed, because: .deleted, now: now)], account: caller.accountId, now: now, in: sql)
         }
     }
 
-    /// Removes a file's row, its reference and its charge; the bytes go after the grace period. False where there is none.
-    static func remove(_ id: String, account: UUID, now: Timestamp, in sql: any SQLSession) throws -> Bool {
+    /// What a removed file was.
+    struct Removed {
+        var id: String
+        var name: String
+        /// Bytes.
+        var size: Int64
+    }
+
+    /// Removes a file's row, its reference and its charge; the bytes go after the grace period. Nil where there is none. Who
+    /// calls tells its owner.
+    static func remove(_ id: String, account: UUID, now: Timestamp, in sql: any SQLSession) throws -> Removed? {
         guard
             let row = try sql.first(
-                "DELETE FROM files WHERE id = $1 AND account_id = $2 RETURNING hash, pool_id, charged_bytes", [.text(id), .uuid(account)])
-        else { return false }
+                "DELETE FROM files WHERE id = $1 AND account_id = $2 RETURNING hash, pool_id, charged_bytes, name, size",
+                [.text(id), .uuid(account)])
+        else { return nil }
         try sql.execute(
             """
             UPDATE file_checksums SET reference_count = reference_count - 1,
@@ -163,7 +180,7 @@ public final class FileService: Sendable {
             WHERE checksum = $1 AND pool_id = $2
             """, [.text(try row.text("hash")), .uuid(try row.uuid("pool_id")), .timestamp(now)])
         try QuotaLedger.release(charged: try row.int64("charged_bytes"), files: 1, for: account, in: sql)
-        return true
+        return Removed(id: id, name: try row.text("name"), size: try row.int64("size"))
     }
 
     // MARK: Lists

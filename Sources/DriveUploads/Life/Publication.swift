@@ -47,6 +47,8 @@ struct Publication: Sendable {
     /// Whether the upload's bytes count as open in the pool.
     var preallocated: Bool
     var legacyEvents: Bool
+    /// Bytes for accounts without a quota of their own; nil: no limit.
+    var defaultQuota: Int64?
     var now: Timestamp
     /// Told where other tasks wait for this one.
     var tasks: TaskEngine?
@@ -107,7 +109,6 @@ struct Publication: Sendable {
                 .text(TaskStatus.inProgress.rawValue),
             ])
         guard upload == 1, let task else { throw try lostRace(in: sql) }
-        if try task.bool("has_dependents") { try tasks?.clientTaskEnded(taskId, as: .completed, in: sql) }
         try sql.execute(
             """
             INSERT INTO files (id, account_id, name, name_folded, size, content_type, hash, pool_id, bundle_id, charged_bytes,
@@ -119,10 +120,15 @@ struct Publication: Sendable {
                 .uuid(bundleId),
                 .integer(charge), .text(taskId), .timestamp(expiredAt), .timestamp(now), .text(FileName.folded(name)),
             ])
-        try QuotaLedger.settle(reserved, charged: charge, files: 1, for: accountId, in: sql)
+        let usage = try QuotaLedger.settle(reserved, charged: charge, files: 1, for: accountId, in: sql)
         if preallocated { try QuotaLedger.closeBytes(size, pool: pool.id, sql: sql) }
-        try EventOutbox.append(
-            UploadEvents.completed(taskId, file: file, legacyEvents: legacyEvents, now: now), account: accountId, now: now, in: sql)
+        // Appends events, as what follows: the row of the account's events comes after all others in the order of locks.
+        if try task.bool("has_dependents") { try tasks?.clientTaskEnded(taskId, as: .completed, in: sql) }
+        // The end of the task comes last: who waits for it has then seen the rest.
+        var events = [FileEvents.created(file, by: taskId)]
+        if let warning = FileEvents.quotaWarning(usage, rise: charge, default: defaultQuota) { events.append(warning) }
+        events += UploadEvents.completed(taskId, file: file, legacyEvents: legacyEvents, now: now)
+        try EventOutbox.append(events, account: accountId, now: now, in: sql)
         try AuditTrail.append(
             "file.create", on: "file", id: fileId, by: caller, details: ["taskId": .string(taskId), "size": .integer(size)],
             surroundings: surroundings, in: sql)

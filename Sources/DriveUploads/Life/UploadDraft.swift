@@ -28,7 +28,9 @@ struct UploadDraft: Sendable {
     var demand: QuotaLedger.Demand { QuotaLedger.Demand(charge: charge, bytes: plan.fileSize) }
 
     /// Reserves the quota and writes the task, the upload and their event.
-    func insert(by caller: Caller, settings: UploadSettings, surroundings: Surroundings, in sql: any SQLSession) throws {
+    func insert(by caller: Caller, opensBytes: Bool = false, settings: UploadSettings, surroundings: Surroundings, in sql: any SQLSession)
+        throws
+    {
         try QuotaLedger.reserve(demand, for: caller.accountId, settings: settings, in: sql)
         let parameters: [String: JSONValue] = [
             "fileName": .string(fileName), "fileSize": .integer(plan.fileSize), "contentType": .string(contentType),
@@ -57,6 +59,8 @@ struct UploadDraft: Sendable {
                 .bool(legacyEvents), .integer(charge), .timestamp(sessionExpiresAt), .text(bootId), .text(face), .timestamp(now),
                 .text(FileName.folded(fileName)), .bool(isLengthDeferred), .text(metadata), .text(concatenation),
             ])
+        // Before the events, as everywhere.
+        if opensBytes { try QuotaLedger.openBytes(plan.fileSize, in: pool, sql: sql) }
         try EventOutbox.append(UploadEvents.created(taskId, now: now), account: caller.accountId, now: now, in: sql)
         if face != UploadFace.direct {
             try AuditTrail.append(

@@ -140,8 +140,8 @@ extension UploadService {
             fileId: surroundings.newIdentifier(), taskId: record.taskId, accountId: record.accountId, name: record.fileName,
             size: digest.byteCount, contentType: record.contentType, hash: hash, crc32c: digest.crc32c,
             pool: try await pools.open(record.poolId).pool, expiredAt: record.expiredAt, reservedBytes: record.reservedBytes,
-            preallocated: true,
-            legacyEvents: record.legacyEvents, now: surroundings.now(), tasks: tasks)
+            preallocated: true, legacyEvents: record.legacyEvents, defaultQuota: settings.defaultQuota, now: surroundings.now(),
+            tasks: tasks)
         let path = try await staging { try await pool.newBlobPath() }
         let surroundings = surroundings
         // The intent commits while the data is flushed.

@@ -71,8 +71,7 @@ extension UploadService {
         let (settings, surroundings) = (settings, surroundings)
         do {
             let record = try await database.write { sql in
-                try draft.insert(by: caller, settings: settings, surroundings: surroundings, in: sql)
-                try QuotaLedger.openBytes(plan.fileSize, in: draft.pool, sql: sql)
+                try draft.insert(by: caller, opensBytes: true, settings: settings, surroundings: surroundings, in: sql)
                 if let idempotencyKey {
                     try Idempotency.remember(
                         idempotencyKey, operation: "create", fingerprint: fingerprint, account: caller.accountId, taskId: draft.taskId,

@@ -174,7 +174,8 @@ extension UploadService {
         let publication = Publication(
             fileId: surroundings.newIdentifier(), taskId: draft.taskId, accountId: caller.accountId, name: draft.fileName, size: size,
             contentType: draft.contentType, hash: hash, crc32c: received.digest.crc32c, pool: draft.pool, expiredAt: draft.expiredAt,
-            reservedBytes: draft.charge, preallocated: false, legacyEvents: draft.legacyEvents, now: surroundings.now(), tasks: tasks)
+            reservedBytes: draft.charge, preallocated: false, legacyEvents: draft.legacyEvents,
+            defaultQuota: settings.defaultQuota, now: surroundings.now(), tasks: tasks)
         let surroundings = surroundings
         let (published, surplus) = try await database.write { sql in
             let result = try publication.commit(path: path, by: caller, surroundings: surroundings, in: sql)

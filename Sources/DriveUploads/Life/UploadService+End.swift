@@ -50,12 +50,13 @@ extension UploadService {
                 UPDATE tasks SET status = $2, error_message = $3, error_code = $4, updated_at = $5, last_activity = $5, completed_at = $5
                 WHERE task_id = $1 RETURNING has_dependents
                 """, [.text(taskId), .text(status.rawValue), .text(message), .text(code), .timestamp(now)])
-            if try task?.bool("has_dependents") == true { try tasks?.clientTaskEnded(taskId, as: status, in: sql) }
             try sql.execute("DELETE FROM upload_chunks WHERE session_id = $1", [.uuid(record.id)])
             try QuotaLedger.settle(
                 QuotaLedger.Demand(charge: record.reservedBytes, bytes: record.plan.fileSize), charged: 0, files: 0, for: record.accountId,
                 in: sql)
             if record.face != UploadFace.direct { try QuotaLedger.closeBytes(record.plan.fileSize, pool: record.poolId, sql: sql) }
+            // Behind the quota, as it writes events.
+            if try task?.bool("has_dependents") == true { try tasks?.clientTaskEnded(taskId, as: status, in: sql) }
             try EventOutbox.append(
                 UploadEvents.ended(record, as: status, message: message, now: now), account: record.accountId, now: now, in: sql)
             try AuditTrail.append(

@@ -176,15 +176,17 @@ public final class Housekeeping: Sendable {
         while true {
             let count = try await uploads.database.write { sql in
                 let rows = try sql.query(
-                    "SELECT id, account_id FROM files WHERE expired_at IS NOT NULL AND expired_at <= $1 LIMIT $2",
+                    "SELECT id, account_id FROM files WHERE expired_at IS NOT NULL AND expired_at <= $1 ORDER BY account_id, id LIMIT $2",
                     [.timestamp(now), .int(Self.batch)])
+                var events: [OutboxEvent] = []
                 for row in rows {
                     let (id, account) = (try row.text("id"), try row.uuid("account_id"))
-                    if try FileService.remove(id, account: account, now: now, in: sql) {
-                        try AuditTrail.append(
-                            "file.expire", on: "file", id: id, by: .system(for: account), surroundings: surroundings, in: sql)
-                    }
+                    guard let removed = try FileService.remove(id, account: account, now: now, in: sql) else { continue }
+                    try AuditTrail.append(
+                        "file.expire", on: "file", id: id, by: .system(for: account), surroundings: surroundings, in: sql)
+                    events.append(try FileEvents.deleted(removed, because: .expired, now: now).outboxEvent(of: account))
                 }
+                try EventOutbox.append(events, now: now, in: sql)
                 return rows.count
             }
             removed += count
@@ -198,15 +200,19 @@ public final class Housekeeping: Sendable {
         let surroundings = surroundings
         return try await uploads.database.write { sql in
             let rows = try sql.query(
-                "SELECT id, account_id FROM bundles WHERE expired_at IS NOT NULL AND expired_at <= $1 LIMIT $2",
+                "SELECT id, account_id, name FROM bundles WHERE expired_at IS NOT NULL AND expired_at <= $1 ORDER BY account_id, id LIMIT $2",
                 [.timestamp(now), .int(Self.batch)])
+            var events: [OutboxEvent] = []
             for row in rows {
                 let (id, account) = (try row.uuid("id"), try row.uuid("account_id"))
-                try BundleService.remove(id, account: account, withFiles: true, now: now, in: sql)
+                let removed = try BundleService.remove(id, account: account, withFiles: true, now: now, in: sql)
                 try AuditTrail.append(
                     "bundle.expire", on: "bundle", id: id.lowercaseString, by: .system(for: account), surroundings: surroundings,
                     in: sql)
+                let end = FileEvents.deleted(bundle: id, name: try row.text("name"), withFiles: true, because: .expired, now: now)
+                events += try (removed + [end]).map { try $0.outboxEvent(of: account) }
             }
+            try EventOutbox.append(events, now: now, in: sql)
             return rows.count
         }
     }

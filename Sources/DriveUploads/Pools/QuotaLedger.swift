@@ -11,8 +11,27 @@ enum QuotaLedger {
     /// What an account may use: its own quota, or the default; a negative one is no limit.
     static func limit(of account: UUID, default defaultQuota: Int64?, in sql: any SQLSession) throws -> Int64? {
         let own = try sql.first("SELECT quota_bytes FROM accounts WHERE id = $1", [.uuid(account)])?.optionalInt64("quota_bytes")
+        return limit(own: own, default: defaultQuota)
+    }
+
+    static func limit(own: Int64?, default defaultQuota: Int64?) -> Int64? {
         guard let quota = own ?? defaultQuota, quota >= 0 else { return nil }
         return min(quota, unlimited)
+    }
+
+    /// What files use of an account's quota, right after a change.
+    struct Usage {
+        var usedBytes: Int64
+        /// The account's own quota; nil where the default holds.
+        var ownQuota: Int64?
+
+        /// What the change's own statement returns, where `$1` is the account.
+        static let columns = "used_bytes, (SELECT quota_bytes FROM accounts WHERE id = $1) AS quota_bytes"
+
+        init(_ row: SQLRow) throws {
+            usedBytes = try row.int64("used_bytes")
+            ownQuota = try row.optionalInt64("quota_bytes")
+        }
     }
 
     /// What one more upload takes.
@@ -116,11 +135,14 @@ enum QuotaLedger {
     /// Throws `QUOTA_EXCEEDED` where the quota has no room for growth.
     ///
     /// - Parameter settings: nil where nothing refuses: an administrator decided.
-    static func recharge(by more: Int64, for account: UUID, settings: UploadSettings?, in sql: any SQLSession) throws {
-        guard more != 0 else { return }
+    /// - Returns: nil where nothing changed.
+    static func recharge(by more: Int64, for account: UUID, settings: UploadSettings?, in sql: any SQLSession) throws -> Usage? {
+        guard more != 0 else { return nil }
         if let settings, let refusal = try refusalOfGrowth(by: more, for: account, settings: settings, in: sql) { throw refusal }
-        try sql.execute(
-            "UPDATE account_usage SET used_bytes = used_bytes + $2 WHERE account_id = $1", [.uuid(account), .integer(more)])
+        return try sql.first(
+            "UPDATE account_usage SET used_bytes = used_bytes + $2 WHERE account_id = $1 RETURNING \(Usage.columns)",
+            [.uuid(account), .integer(more)]
+        ).map(Usage.init)
     }
 
     /// Why files cannot cost `more` bytes; nil where they can. Holds the account's row in a transaction that changes it.
@@ -136,14 +158,17 @@ enum QuotaLedger {
     }
 
     /// Ends a reservation; `charged` bytes become used, 0 where the upload came to nothing.
+    @discardableResult
     static func settle(
         _ reserved: Demand, charged: Int64, files: Int64, for account: UUID, in sql: any SQLSession
-    ) throws {
-        try sql.execute(
+    ) throws -> Usage? {
+        try sql.first(
             """
             UPDATE account_usage SET reserved_bytes = reserved_bytes - $2, used_bytes = used_bytes + $3,
                 file_count = file_count + $4, open_bytes = open_bytes - $5, open_uploads = open_uploads - 1 WHERE account_id = $1
-            """, [.uuid(account), .integer(reserved.charge), .integer(charged), .integer(files), .integer(reserved.bytes)])
+            RETURNING \(Usage.columns)
+            """, [.uuid(account), .integer(reserved.charge), .integer(charged), .integer(files), .integer(reserved.bytes)]
+        ).map(Usage.init)
     }
 
     /// Gives the bytes of removed files back.

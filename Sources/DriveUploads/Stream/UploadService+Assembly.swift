@@ -238,10 +238,10 @@ extension UploadService {
                     WHERE task_id = $1
                     """,
                     [.text(part.taskId), .text(TaskStatus.completed.rawValue), .encoded(results), .timestamp(now)])
-                try tasks?.clientTaskEnded(part.taskId, as: .completed, in: sql)
                 try QuotaLedger.settle(
                     QuotaLedger.Demand(charge: part.reservedBytes, bytes: part.plan.fileSize), charged: 0, files: 0, for: account, in: sql)
                 try QuotaLedger.closeBytes(part.plan.fileSize, pool: part.poolId, sql: sql)
+                try tasks?.clientTaskEnded(part.taskId, as: .completed, in: sql)
                 try EventOutbox.append(
                     UploadEvents.concatenated(part.taskId, into: final, now: now), account: account, now: now, in: sql)
                 try AuditTrail.append(

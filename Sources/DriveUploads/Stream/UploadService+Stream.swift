@@ -23,8 +23,7 @@ extension UploadService {
         let record: UploadRecord?
         do {
             record = try await database.write { sql in
-                try draft.insert(by: caller, settings: room, surroundings: surroundings, in: sql)
-                try QuotaLedger.openBytes(size, in: draft.pool, sql: sql)
+                try draft.insert(by: caller, opensBytes: true, settings: room, surroundings: surroundings, in: sql)
                 return try UploadRecord.find(draft.taskId, account: caller.accountId, in: sql)
             }
         } catch {
@@ -144,8 +143,12 @@ extension UploadService {
                 "UPDATE upload_tasks SET deleted_at = $3, updated_at = $3 WHERE task_id = $1 AND account_id = $2 AND deleted_at IS NULL",
                 [.text(taskId), .uuid(caller.accountId), .timestamp(now)])
             guard changed == 1 else { throw Self.deleted(taskId) }
-            if removingFile, let fileId = current.fileId, try FileService.remove(fileId, account: caller.accountId, now: now, in: sql) {
+            if removingFile, let fileId = current.fileId,
+                let removed = try FileService.remove(fileId, account: caller.accountId, now: now, in: sql)
+            {
                 try AuditTrail.append("file.delete", on: "file", id: fileId, by: caller, surroundings: surroundings, in: sql)
+                try EventOutbox.append(
+                    [FileEvents.deleted(removed, because: .deleted, now: now)], account: caller.accountId, now: now, in: sql)
             }
         }
     }

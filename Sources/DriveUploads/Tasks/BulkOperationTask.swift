@@ -172,11 +172,14 @@ struct BulkOperationTask: TaskHandler {
         let (account, taskId) = (task.accountId, task.taskId)
         try await task.commit(checkpoint: .encoding(next), progress: next.progress(), message: nil) { sql in
             let held = try Self.hold(keys, request.selection, account: account, now: now, start: state.start, in: sql)
+            var events: [DriveEvent] = []
             let items = try keys.enumerated().map { index, key in
                 guard let (row, isSelected) = held[key.id] else { return ItemFailure(FileService.notFound(key.id)).item(key.id) }
-                return isSelected ? try change.apply(to: row, at: state.next + index, in: sql) : Self.notSelected(key.id)
+                guard isSelected else { return Self.notSelected(key.id) }
+                return try change.apply(to: row, at: state.next + index, events: &events, in: sql)
             }
             try TaskItems.append(items, startingAt: state.next, task: taskId, in: sql)
+            try EventOutbox.append(events, account: account, now: now, in: sql)
         }
         return next
     }

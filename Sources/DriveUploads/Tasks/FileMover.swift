@@ -133,7 +133,8 @@ struct FileMover: Sendable {
             let row = try sql.first(
                 "SELECT * FROM files WHERE id = $1 AND account_id = $2\(sql.dialect.forUpdate)", [.text(file.id), .uuid(caller.accountId)])
             guard let row else { throw StaleLook() }
-            var current = try FileRow.cloudFile(row)
+            let before = try FileRow.cloudFile(row)
+            var current = before
             guard current.hash == file.hash, current.poolId == file.poolId else { throw StaleLook() }
             let bundleId = try Self.bundle(aim, of: current, account: caller.accountId, now: now, in: sql)
             let charged = try row.int64("charged_bytes")
@@ -147,8 +148,10 @@ struct FileMover: Sendable {
             try sql.execute(
                 "UPDATE files SET pool_id = $2, bundle_id = $3, charged_bytes = $4, updated_at = $5 WHERE id = $1",
                 [.text(file.id), .uuid(current.poolId), .uuid(bundleId), .integer(charge), .timestamp(now)])
+            (current.bundleId, current.updatedAt) = (bundleId, now)
+            let usage: QuotaLedger.Usage?
             do {
-                try QuotaLedger.recharge(by: charge - charged, for: caller.accountId, settings: settings, in: sql)
+                usage = try QuotaLedger.recharge(by: charge - charged, for: caller.accountId, settings: settings, in: sql)
             } catch let error as DriveError {
                 throw ItemFailure(error)
             }
@@ -156,8 +159,18 @@ struct FileMover: Sendable {
                 "file.move", on: "file", id: file.id, by: caller, details: Self.details(from: file, to: current.poolId, bundle: bundleId),
                 surroundings: surroundings, in: sql)
             try TaskItems.append([TaskItem(itemId: file.id, outcome: .succeeded)], startingAt: step.position, task: taskId, in: sql)
+            let events = [
+                Self.moved(from: before, to: current, now: now), FileEvents.updated(from: before, to: current),
+                FileEvents.quotaWarning(usage, rise: charge - charged, default: settings.defaultQuota),
+            ].compactMap { $0 }
+            try EventOutbox.append(events, account: caller.accountId, now: now, in: sql)
         }
         return done
+    }
+
+    private static func moved(from old: CloudFile, to new: CloudFile, now: Timestamp) -> DriveEvent? {
+        guard old.poolId != new.poolId else { return nil }
+        return FileEvents.moved(new.id, name: new.name, from: old.poolId, to: new.poolId, now: now)
     }
 
     /// The bundle a file is to be in; one that is gone fails the file.

@@ -181,7 +181,7 @@ struct StorageMigrationTask: TaskHandler {
         state.copiedBytes += arrival.copiedBytes(of: blob)
         while true {
             try task.checkInterruption()
-            let ids = try await tools.database.read { sql in try Self.files(of: blob, in: sql).ids }
+            let ids = try await tools.database.read { sql in try Self.files(of: blob, in: sql).map(\.id) }
             var next = state
             next.movedFiles += Int64(ids.count)
             // A full slice may not be the last; files that come after a smaller one are the next pass's.
@@ -208,31 +208,39 @@ struct StorageMigrationTask: TaskHandler {
         }
     }
 
-    private static func files(
-        of blob: BlobRow, holding: Bool = false, in sql: any SQLSession
-    ) throws -> (ids: [String], charges: [UUID: (files: Int64, bytes: Int64)]) {
-        let rows = try sql.query(
+    /// A file that points to a blob.
+    private struct Pointer {
+        var id: String
+        var account: UUID
+        var name: String
+        /// Bytes it costs.
+        var charge: Int64
+    }
+
+    /// The next slice of files that point to the blob.
+    private static func files(of blob: BlobRow, holding: Bool = false, in sql: any SQLSession) throws -> [Pointer] {
+        try sql.query(
             """
-            SELECT id, account_id, charged_bytes FROM files WHERE hash = $1 AND pool_id = $2 ORDER BY id LIMIT $3\
+            SELECT id, account_id, name, charged_bytes FROM files WHERE hash = $1 AND pool_id = $2 ORDER BY id LIMIT $3\
             \(holding ? sql.dialect.forUpdate : "")
-            """, [.text(blob.checksum), .uuid(blob.poolId), .int(slice)])
-        var charges: [UUID: (files: Int64, bytes: Int64)] = [:]
-        for row in rows {
-            let before = charges[try row.uuid("account_id")] ?? (0, 0)
-            charges[try row.uuid("account_id")] = (before.files + 1, before.bytes + (try row.int64("charged_bytes")))
+            """, [.text(blob.checksum), .uuid(blob.poolId), .int(slice)]
+        ).map { row in
+            Pointer(
+                id: try row.text("id"), account: try row.uuid("account_id"), name: try row.text("name"),
+                charge: try row.int64("charged_bytes"))
         }
-        return (try rows.map { try $0.text("id") }, charges)
     }
 
     private func commit(
         _ ids: [String], of blob: BlobRow, to pool: Pool, by arrival: BlobArrival, state: State, for task: any TaskContext
     ) async throws {
         let (caller, taskId, surroundings, now) = (task.caller, task.taskId, tools.surroundings, tools.surroundings.now())
-        let charge = pool.policy.charge(for: blob.size)
+        let (charge, owner, defaultQuota) = (pool.policy.charge(for: blob.size), task.accountId, tools.settings.defaultQuota)
         try await task.commit(checkpoint: .encoding(state), progress: state.progress(0), message: nil) { sql in
             let current = try Self.files(of: blob, holding: true, in: sql)
             // The counts in the checkpoint are those of this look.
-            guard current.ids == ids else { throw StaleLook() }
+            guard current.map(\.id) == ids else { throw StaleLook() }
+            var events: [OutboxEvent] = []
             if !ids.isEmpty {
                 try blob.moveReferences(ids.count, to: pool.id, by: arrival, task: taskId, now: now, in: sql)
                 try sql.execute(
@@ -240,8 +248,17 @@ struct StorageMigrationTask: TaskHandler {
                     UPDATE files SET pool_id = $1, charged_bytes = $2, updated_at = $3 WHERE id IN \
                     (\(FileSelection.placeholders(ids.count, from: 4)))
                     """, [.uuid(pool.id), .integer(charge), .timestamp(now)] + ids.map { .text($0) })
-                for (account, before) in current.charges.sorted(by: { $0.key.uuidString < $1.key.uuidString }) {
-                    try QuotaLedger.recharge(by: charge * before.files - before.bytes, for: account, settings: nil, in: sql)
+                let byAccount = Dictionary(grouping: current, by: \.account).sorted { $0.key.uuidString < $1.key.uuidString }
+                for (account, files) in byAccount {
+                    let rise = files.reduce(0) { $0 + charge - $1.charge }
+                    let usage = try QuotaLedger.recharge(by: rise, for: account, settings: nil, in: sql)
+                    for file in files {
+                        let event = FileEvents.moved(file.id, name: file.name, from: blob.poolId, to: pool.id, now: now)
+                        events.append(try event.outboxEvent(of: account))
+                    }
+                    if let warning = FileEvents.quotaWarning(usage, rise: rise, default: defaultQuota) {
+                        events.append(try warning.outboxEvent(of: account))
+                    }
                 }
                 let details: [String: JSONValue] = [
                     "fromPoolId": .string(blob.poolId.lowercaseString), "poolId": .string(pool.id.lowercaseString),
@@ -252,6 +269,8 @@ struct StorageMigrationTask: TaskHandler {
                 }
             }
             try BlobIntent.release(of: taskId, in: sql)
+            // The task's own progress may follow in this transaction.
+            try EventOutbox.append(events, before: owner, now: now, in: sql)
         }
     }
 
@@ -260,7 +279,7 @@ struct StorageMigrationTask: TaskHandler {
         let (caller, taskId, surroundings) = (task.caller, task.taskId, tools.surroundings)
         let (ids, count) = try await tools.database.read { sql in
             (
-                try Self.files(of: blob, in: sql).ids,
+                try Self.files(of: blob, in: sql).map(\.id),
                 try sql.first(
                     "SELECT reference_count FROM file_checksums WHERE checksum = $1 AND pool_id = $2",
                     [.text(blob.checksum), .uuid(blob.poolId)])?.int64("reference_count") ?? 0

@@ -43,9 +43,12 @@ struct EventReport {
     static func line(_ event: LiveEventMessage.Event) -> String {
         let data = event.data
         var words = ["#\(event.sequence)", event.type]
-        for name in ["taskId", "batchId", "fileId"] where words.count == 2 {
+        // A file's event names the task it came by, too.
+        let names = event.type.hasPrefix("file.") ? ["fileId"] : ["taskId", "batchId", "bundleId", "fileId"]
+        for name in names where words.count == 2 {
             if let id = data[name]?.string { words.append(id) }
         }
+        if case .integer(let percent)? = data["percent"] { words.append("\(percent) % of the quota") }
         switch data["progress"] {
         case .integer(let percent)?: words.append("\(percent) %")
         case .double(let percent)?: words.append("\(Int(percent)) %")

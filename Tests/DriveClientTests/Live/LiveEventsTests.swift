@@ -18,11 +18,14 @@ import Testing
         }
     }
 
-    /// The first messages of a stream.
-    private static func first(_ count: Int, of events: LiveEvents) async throws -> [String] {
+    /// The first messages of a stream, which is cut after some of them.
+    private static func first(
+        _ count: Int, of events: LiveEvents, _ script: EventScript, cutAfter last: Set<String> = []
+    ) async throws -> [String] {
         var seen: [String] = []
         for try await message in events {
             seen.append(words(message))
+            if last.contains(words(message)) { script.cut() }
             if seen.count == count { break }
         }
         return seen
@@ -32,13 +35,14 @@ import Testing
         let half = LiveScene.event(7)
         let script = EventScript([
             LiveScene.stream(
-                LiveScene.ready(5) + LiveScene.snapshot(5, [TaskScene.task("t")]), LiveScene.event(6, "task.created"),
-                String(half.prefix(half.count - 5)), end: .cut),
+                LiveScene.ready(5) + LiveScene.snapshot(5, [TaskScene.task("t")]),
+                LiveScene.event(6, "task.created") + half.prefix(half.count - 5), end: .cut),
             LiveScene.stream(LiveScene.ready(6, .resumed), LiveScene.event(6, "task.created"), half, end: .end),
             LiveScene.stream(LiveScene.ready(7, .resumed), LiveScene.event(8, "task.failed")),
         ])
         try await LiveScene.with(script.answer) { client, clock in
-            let seen = try await Self.first(9, of: client.events(types: ["task.*", "batch.completed"], taskIds: ["t", "ü&"]))
+            let events = client.events(types: ["task.*", "batch.completed"], taskIds: ["t", "ü&"])
+            let seen = try await Self.first(9, of: events, script, cutAfter: ["#6 task.created"])
             #expect(
                 seen == [
                     "ready now 5", "snapshot 5 (1)", "#6 task.created", "interrupted", "ready resumed 6", "#7 task.completed",
@@ -62,7 +66,7 @@ import Testing
             LiveScene.stream("retry: 3000\n\n" + LiveScene.ready(9, .resumed), end: .cut), LiveScene.stream(LiveScene.ready(9, .resumed)),
         ])
         try await LiveScene.with(script.answer) { client, clock in
-            let seen = try await Self.first(6, of: client.events(since: 9))
+            let seen = try await Self.first(6, of: client.events(since: 9), script, cutAfter: ["ready resumed 9"])
             #expect(seen == ["interrupted", "interrupted", "interrupted", "ready resumed 9", "interrupted", "ready resumed 9"])
             // The second by the server's wish, and the last by the stream's.
             #expect(clock.waits == [.milliseconds(250), .milliseconds(7250), .seconds(1), .milliseconds(3250)])
@@ -78,7 +82,8 @@ import Testing
             LiveScene.stream(LiveScene.ready(42, .resumed)),
         ])
         try await LiveScene.with(script.answer) { client, _ in
-            let seen = try await Self.first(7, of: client.events(since: 1000))
+            let seen = try await Self.first(
+                7, of: client.events(since: 1000), script, cutAfter: ["ready gap 40", "#42 task.completed"])
             #expect(
                 seen == [
                     "ready gap 40", "interrupted", "ready gap 41", "snapshot 41 (0)", "#42 task.completed", "interrupted",
@@ -113,7 +118,11 @@ import Testing
             let script = EventScript(answers)
             try await LiveScene.with(script.answer) { client, _ in
                 var iterator = client.events().makeAsyncIterator()
-                let error = await #expect(throws: DriveClientError.self) { while try await iterator.next() != nil {} }
+                let error = await #expect(throws: DriveClientError.self) {
+                    while let message = try await iterator.next() {
+                        if case .ready = message { script.cut() }
+                    }
+                }
                 #expect(error?.serverReply?.status == refusal.status)
                 if refusal.status == nil {
                     guard case .invalidReply? = error else {
@@ -158,7 +167,7 @@ import Testing
         }
         try await LiveScene.with(answer) { client, clock in
             clocks.withLock { $0 = clock }
-            let seen = try await Self.first(2, of: client.events())
+            let seen = try await Self.first(2, of: client.events(), script)
             #expect(seen == ["interrupted", "ready now 1"])
         }
     }

@@ -45,12 +45,20 @@ enum LiveScene {
 }
 
 /// Answers requests for events in order, the last one again and again, and all others by a closure. Keeps what was asked.
+///
+/// A stream that is to be cut is cut when the test says so: a client whose connection breaks loses what it has not read yet.
 final class EventScript: Sendable {
-    private let state: Mutex<(answers: [ServerAnswer], events: [ServerRequest], others: [ServerRequest])>
+    private struct State {
+        var answers: [ServerAnswer]
+        var events: [ServerRequest] = []
+        var others: [ServerRequest] = []
+        var uncut: AsyncStream<String>.Continuation?
+    }
+    private let state: Mutex<State>
     private let other: @Sendable (ServerRequest) -> ServerAnswer
 
     init(_ answers: [ServerAnswer], other: @escaping @Sendable (ServerRequest) -> ServerAnswer = { _ in errorAnswer(404, "NOT_FOUND") }) {
-        state = Mutex((answers, [], []))
+        state = Mutex(State(answers: answers))
         self.other = other
     }
 
@@ -59,11 +67,19 @@ final class EventScript: Sendable {
             state.withLock { $0.others.append(request) }
             return other(request)
         }
-        return state.withLock { state in
+        let answer = state.withLock { state in
             state.events.append(request)
             return state.answers.count > 1 ? state.answers.removeFirst() : state.answers[0]
         }
+        guard case .stream(let pieces, .cut) = answer else { return answer }
+        let (held, teller) = AsyncStream.makeStream(of: String.self)
+        state.withLock { $0.uncut = teller }
+        Task { for await piece in pieces { teller.yield(piece) } }
+        return .stream(held, end: .cut)
     }
+
+    /// Cuts the stream that is, where it is one of those.
+    func cut() { state.withLock { $0.uncut.take() }?.finish() }
 
     /// The requests for events.
     var events: [ServerRequest] { state.withLock { $0.events } }

@@ -152,6 +152,8 @@ import Testing
             case 3: stage.set(TaskScene.task("z", .completed, at: 5), id: "z")
             default: break
             }
+            // It ends when its own stream is there: the one before it was for both, and refused.
+            if stage.log.count(where: { $0 == "/api/events" }) == 3 { stage.set(TaskScene.task("a", .completed, at: 6), id: "a") }
         }
         try await LiveScene.with(stage.answer) { client, _ in
             var seen: [String] = []
@@ -162,7 +164,6 @@ import Testing
                     stage.set(nil, id: "z")
                     stage.cut()
                 }
-                if seen.count == 3 { stage.set(TaskScene.task("a", .completed, at: 6), id: "a") }
             }
             #expect(seen == ["a InProgress", "z InProgress", "z Completed", "a Completed"])
         }
@@ -246,6 +247,11 @@ import Testing
         board.look(TaskScene.task("t", .pending, at: 6))
         #expect(told() == [.pending] && board.followed == ["t"])
         #expect(board.hear(.init(type: "task.progress", sequence: 1, data: ["taskId": "t"])) == .task("t"), "it says too little")
+        // Of before the look.
+        let late: [String: JSONValue] = [
+            "taskId": "t", "progress": 50, "status": "InProgress", "lastActivity": .string(Timestamp(seconds: 5).description),
+        ]
+        #expect(board.hear(.init(type: "task.progress", sequence: 1, data: late)) == .nothing && told().isEmpty)
         #expect(board.hear(.init(type: "batch.completed", sequence: 2, data: ["batchId": "b"])) == .nothing)
     }
 }

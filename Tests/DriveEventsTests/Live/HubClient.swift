@@ -9,6 +9,13 @@ final class HubClient: Sendable {
     let beginning: EventHub.Beginning
     let bell: Doorbell
 
+    /// It waited to be told, and in time it was not.
+    struct NothingCame: Error {
+        let beginning: Int64
+        let position: Int64
+        let last: Int64?
+    }
+
     init(_ hub: EventHub, _ account: UUID, since: Int64? = nil, filter: EventFilter = .all) async throws {
         let bell = Doorbell()
         self.hub = hub
@@ -28,7 +35,12 @@ final class HubClient: Sendable {
             all += events
             if events.contains(where: isLast) { return all }
             try await pause()
-            if events.count < limit { try await bell.wait() }
+            guard events.count < limit else { continue }
+            do {
+                try await bell.wait()
+            } catch {
+                throw NothingCame(beginning: subscription.beginning, position: subscription.position, last: all.last?.sequence)
+            }
         }
     }
 

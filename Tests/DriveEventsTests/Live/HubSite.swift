@@ -1,11 +1,10 @@
 import DriveDatabase
-import DriveEvents
 import DriveModel
 import EngineTestSupport
 import Foundation
 import Testing
 
-@testable import struct DriveEvents.LiveEvent
+@testable import DriveEvents
 
 /// A hub that runs over a database of its own.
 struct HubSite: Sendable {

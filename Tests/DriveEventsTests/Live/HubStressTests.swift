@@ -1,6 +1,7 @@
 import DriveModel
 import EngineTestSupport
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -25,9 +26,11 @@ import Testing
         } _: { site in
             if way == .looks { site.database.swallowNotifications() }
             let accounts = (0..<4).map { _ in UUID() }
-            let (clients, writes) = (50, 60)
+            let (clients, writes) = (30, 40)
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for (index, account) in accounts.enumerated() {
+                    // Whoever came after the end would wait for it in vain.
+                    let arrivals = Arrivals(clients)
                     group.addTask {
                         try await withThrowingTaskGroup(of: Void.self) { writers in
                             for writer in 0..<2 as Range<UInt64> {
@@ -37,10 +40,13 @@ import Testing
                             }
                             try await writers.waitForAll()
                         }
+                        await arrivals.all.wait()
                         try await site.send([.ended("the end")], to: account)
                     }
                     for client in 0..<clients as Range<Int> {
-                        group.addTask { try await listen(to: account, at: site, seed: UInt64(index * clients + client)) }
+                        group.addTask {
+                            try await listen(to: account, at: site, seed: UInt64(index * clients + client), arrivals)
+                        }
                     }
                 }
                 try await group.waitForAll()
@@ -62,11 +68,13 @@ import Testing
         }
     }
 
-    private func listen(to account: UUID, at site: HubSite, seed: UInt64) async throws {
+    private func listen(to account: UUID, at site: HubSite, seed: UInt64, _ arrivals: Arrivals) async throws {
         var generator = SeededGenerator(seed: 1_000 + seed)
         try await Task.sleep(for: .microseconds(Int.random(in: 0...200_000, using: &generator)))
         let isFromTheBeginning = Int.random(in: 0..<3, using: &generator) == 0
-        var client = try await HubClient(site.hub, account, since: isFromTheBeginning ? 0 : nil)
+        let first = await Self.result { try await HubClient(site.hub, account, since: isFromTheBeginning ? 0 : nil) }
+        arrivals.count()
+        var client = try first.get()
         let start = client.subscription.beginning
         #expect(client.beginning == (isFromTheBeginning ? .resumed : .now))
         var events: [LiveEvent] = []
@@ -96,6 +104,10 @@ import Testing
         #expect(fault == nil, "seed \(seed)")
     }
 
+    private static func result<Value>(_ body: () async throws -> Value) async -> Result<Value, any Error> {
+        do { return .success(try await body()) } catch { return .failure(error) }
+    }
+
     /// After a restart all come back in the same second, most of them with the number of what they saw last.
     @Test(arguments: Engine.underTest, Way.allCases)
     func aThousandComeBackAtOnce(engine: Engine, way: Way) async throws {
@@ -120,6 +132,24 @@ import Testing
                 try await group.waitForAll()
             }
         }
+    }
+}
+
+/// Opens a gate when so many have come.
+private final class Arrivals: Sendable {
+    let all = Gate()
+    private let missing: Mutex<Int>
+
+    init(_ count: Int) {
+        missing = Mutex(count)
+    }
+
+    func count() {
+        let isLast = missing.withLock { missing in
+            missing -= 1
+            return missing == 0
+        }
+        if isLast { all.open() }
     }
 }
 

@@ -62,6 +62,29 @@ private func policy(deadline: Duration) -> ConnectionPolicy {
         }
     }
 
+    /// As behind a proxy that keeps connections and uses them for both.
+    @Test func aWebSocketOpensOnALaterRequestToo() async throws {
+        try await withServer(upgrade: .echo()) { router in
+            router.get("plain") { _, _ in "plain" }
+        } test: { server in
+            let client = try await server.connect()
+            for _ in 0..<2 {
+                try await client.send("GET /plain HTTP/1.1\r\nHost: a\r\n\r\n")
+                #expect(try await client.read(until: "\r\n\r\nplain").hasPrefix("HTTP/1.1 200 "))
+            }
+            try await client.send(
+                "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                    + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+            let answer = try await client.read(until: "\r\n\r\n")
+            #expect(answer.hasPrefix("HTTP/1.1 101 "))
+            // RFC 6455 §1.3 has this key and its answer.
+            #expect(answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="))
+            // A masked text frame with an empty mask, and its echo.
+            try await client.channel.writeAndFlush(ByteBuffer(bytes: [0x81, 0x85, 0, 0, 0, 0] + Array("hello".utf8)))
+            #expect(try await client.read(until: "hello").hasSuffix("hello"))
+        }
+    }
+
     @Test func aWebSocketOpensOnTheFirstRequestAndDoesNotOutliveTheStop() async throws {
         let opened = Signal()
         let upgrade = WebSocketUpgrade(

@@ -29,6 +29,8 @@ import Testing
                 Step(after: .milliseconds(999), progress: 1, isSent: false), Step(after: .milliseconds(1), progress: 1, isSent: true),
                 Step(after: .seconds(100), progress: 1, isSent: false), Step(after: .zero, progress: 1.01, isSent: true),
             ],
+            // The last one always.
+            [Step(after: .zero, progress: 97.5, isSent: true), Step(after: .zero, progress: 100, isSent: true)],
             // Never back, however long ago.
             [
                 Step(after: .zero, progress: 50, isSent: true), Step(after: .seconds(60), progress: 40, isSent: false),
@@ -45,6 +47,25 @@ import Testing
             #expect(throttle.shouldSend(step.progress, now: now) == step.isSent, "step \(number)")
             if step.isSent { #expect((throttle.sentProgress, throttle.sentAt) == (step.progress, now)) }
         }
+    }
+
+    /// Whatever comes, and however fast: never more than the rule allows, never older than it allows, and the last one.
+    @Test(arguments: [5, 40, 5000], [Duration.zero, .microseconds(200), .milliseconds(50), .milliseconds(700), .seconds(3)])
+    func whateverTheChunksTheLastIsSent(chunks: Int, apart: Duration) {
+        var now = Timestamp(seconds: 1000)
+        var throttle = ProgressThrottle(sentProgress: 0, sentAt: now)
+        var sent: [(progress: Double, at: Timestamp)] = [(0, now)]
+        for chunk in 1...chunks {
+            now = now + apart
+            let progress = Double(chunk) * 100 / Double(chunks)
+            let (last, isSent) = (sent[sent.count - 1], throttle.shouldSend(progress, now: now))
+            let isDue = progress - last.progress >= 5 || now - last.at >= .seconds(1) || chunk == chunks
+            #expect(isSent == isDue, "chunk \(chunk)")
+            if isSent { sent.append((progress, now)) }
+        }
+        #expect(sent.last?.progress == 100)
+        // At most one per five points, and one per second beside them.
+        #expect(sent.count <= 22 + Int((apart * chunks).inSeconds))
     }
 }
 

@@ -1,0 +1,128 @@
+import DriveModel
+import Foundation
+import NIOHTTP1
+import Synchronization
+import TestSupport
+import Testing
+
+/// The server is killed again and again, between the commits of changes and the frames that tell of them: who comes back with
+/// the number of its last event misses no end of a task. `DRIVE_LIVE_ROUNDS` says how often (5), `DRIVE_LIVE_SEED` what is done.
+@Suite(.timeLimit(.minutes(30))) struct LiveCrashTests {
+    private static func setting(_ name: String, _ otherwise: UInt64) -> UInt64 {
+        ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) } ?? otherwise
+    }
+
+    @Test func noEndIsMissing() async throws {
+        let (rounds, seed) = (Self.setting("DRIVE_LIVE_ROUNDS", 5), Self.setting("DRIVE_LIVE_SEED", 1))
+        let data = try DataFolder.make("live-crash")
+        defer { data.remove() }
+        try await Slots.servers.with {
+            let token = try await data.token(account: "a")
+            var generator = SeededGenerator(seed: seed)
+            var events: [LivePacket] = []
+            for round in 0..<rounds {
+                let server = try await ServerProcess.start(data)
+                defer { server.kill() }
+                let client = TestClient(base: server.base, token: token)
+                let last = events.last?.sequence ?? 0
+                let live = try await LiveSocket.open(server.port, "/ws?since=\(last)", token: token)
+                #expect(try await live.begin(as: "resumed").sequence == last, "round \(round)")
+                let works = (0..<3).map { _ in generator.next() }
+                let pause = Duration.milliseconds(Int64.random(in: 30...700, using: &generator))
+                let came = try await withThrowingTaskGroup(of: Void.self) { group in
+                    for work in works { group.addTask { await Self.work(client, seed: work) } }
+                    group.addTask {
+                        try await Task.sleep(for: pause)
+                        server.kill()
+                    }
+                    var came: [LivePacket] = []
+                    do {
+                        while true { came.append(try await live.packet()) }
+                    } catch is LiveClosed {
+                        // It was killed: there was no time for a close frame.
+                    }
+                    try await group.waitForAll()
+                    return came
+                }
+                #expect(try await server.waitForEnd() == .signalled(SIGKILL))
+                events += came
+            }
+            try await compare(data, token, events, seed: seed)
+        }
+        try await data.expectClean()
+    }
+
+    /// Makes tasks and brings them to all their ends, until the server is gone.
+    private static func work(_ client: TestClient, seed: UInt64) async {
+        var generator = SeededGenerator(seed: seed)
+        do {
+            while true {
+                // The lease must be of the task that was made here.
+                let kind = "crash-\(seed)-\(generator.next())"
+                let choice = Int.random(in: 0..<6, using: &generator)
+                let task: JSONValue = ["type": "Custom", "kind": .string(kind)]
+                if choice == 5 {
+                    let tasks = Array(repeating: task, count: Int.random(in: 2...40, using: &generator))
+                    let batch = try await client.send(.POST, "/tasks/batches", json: ["name": "many", "tasks": .array(tasks)])
+                    if let id = batch.json["batchId"]?.string { _ = try await client.send(.POST, "/tasks/batches/\(id)/cancel") }
+                    continue
+                }
+                let made = try await client.send(.POST, "/tasks", json: task)
+                guard made.status == 201, let id = made.json["taskId"]?.string else { continue }
+                switch choice {
+                case 0: break
+                case 1: _ = try await client.change(id, "cancel")
+                default:
+                    guard let lease = try await client.lease(kind).json["leaseId"]?.string else { continue }
+                    switch choice {
+                    case 2: _ = try await client.work("complete", lease)
+                    case 3: _ = try await client.work("fail", lease, ["errorMessage": "no", "retryable": false])
+                    default:
+                        _ = try await client.work("progress", lease, ["progress": 50])
+                        _ = try await client.work("release", lease)
+                    }
+                }
+            }
+        } catch {
+            // The server was killed.
+        }
+    }
+
+    /// The last time: what the client was told, against what the server knows.
+    private func compare(_ data: DataFolder, _ token: String, _ before: [LivePacket], seed: UInt64) async throws {
+        let server = try await ServerProcess.start(data)
+        defer { server.kill() }
+        let client = TestClient(base: server.base, token: token)
+        let live = try await LiveSocket.open(server.port, "/ws?since=\(before.last?.sequence ?? 0)", token: token)
+        try await live.begin(as: "resumed")
+        let marker = try await client.makeCustom("crash-marker")
+        try await client.changed(marker.taskId, "cancel")
+        let events = before + (try await live.packets(through: "task.cancelled", of: marker.taskId))
+
+        let sequences = events.compactMap(\.sequence)
+        #expect(sequences.count == events.count)
+        #expect(zip(sequences, sequences.dropFirst()).allSatisfy { $0 < $1 }, "in order, none twice (seed \(seed))")
+        let missing = Set(1...(sequences.last ?? 1)).subtracting(sequences)
+        let steps = events.filter { $0.type == "task.progress" }.count
+        // Only progress may have been replaced, and each task made one step here: none was.
+        #expect(missing.isEmpty, "\(missing.sorted().prefix(20)) beside \(steps) steps (seed \(seed))")
+
+        let ends = ["task.completed": TaskStatus.completed, "task.failed": .failed, "task.cancelled": .cancelled, "task.expired": .expired]
+        let told = Dictionary(grouping: events.filter { $0.taskId != nil }) { $0.taskId ?? "" }
+        var tasks: [TaskSummary] = []
+        while true {
+            let page: [TaskSummary] = try await client.get("/tasks?limit=500&offset=\(tasks.count)").decode()
+            if page.isEmpty { break }
+            tasks += page
+        }
+        #expect(Set(tasks.map(\.taskId)) == Set(told.keys), "every task was told of, and no other (seed \(seed))")
+        #expect(tasks.count > 10 && Set(tasks.map(\.status)).isSuperset(of: [.completed, .failed, .cancelled]), "\(tasks.count) tasks")
+        for task in tasks {
+            let own = told[task.taskId] ?? []
+            #expect(own.first?.type == "task.created", "\(own)")
+            let end = own.compactMap { ends[$0.type] }
+            #expect(end == (task.status.isTerminal ? [task.status] : []), "\(task.status): \(own) (seed \(seed))")
+        }
+        #expect(try await server.terminate() == .exited(0))
+    }
+}

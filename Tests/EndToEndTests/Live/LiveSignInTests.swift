@@ -1,0 +1,189 @@
+import DriveModel
+import Foundation
+import NIOHTTP1
+import Testing
+
+/// How a client signs in, and what its stream begins with.
+@Suite(.timeLimit(.minutes(1))) struct LiveSignInTests {
+    enum Way: CaseIterable, Sendable { case header, query, message, messageLater }
+
+    @Test(arguments: Way.allCases, ["/ws", "/api/ws", "/drive/ws"])
+    func everyWayAndAddressGivesTheSameStream(way: Way, path: String) async throws {
+        let client = try await SharedServer.client("live-sign-in-\(way)\(path.replacing("/", with: "-"))")
+        let token = try #require(client.token)
+        let kind = uniqueKind("live-sign-in")
+        let running = try await client.makeCustom(kind)
+        _ = try await client.leased(kind)
+        let waiting = try await client.makeCustom(uniqueKind("live-waiting"))
+        let ended = try await client.makeCustom(uniqueKind("live-ended"))
+        try await client.changed(ended.taskId, "cancel")
+
+        let live = try await LiveSocket.open(
+            client.port, way == .query ? "\(path)?token=\(token)" : path, token: way == .header ? token : nil)
+        if way == .messageLater { try await live.send(["type": "ping"]) }
+        switch way {
+        case .message: await live.signIn(client)
+        case .messageLater:
+            try await live.packet("pong")
+            try await live.send(["type": "auth", "data": ["token": .string(token)]])
+        case .header, .query: break
+        }
+        let ready = try await live.packet("ready")
+        #expect(ready.data["accountId"]?.string?.lowercased() == HandSignedToken(token)?.account?.lowercased())
+        #expect(ready.data["beginning"] == "now" && ready.data.object?.count == 3, "\(ready)")
+        let sequence = try #require(ready.data["sequence"]?.integer)
+        #expect(sequence == 4, "three were created, and one was cancelled")
+        let snapshot = try await live.packet("snapshot")
+        #expect(snapshot.data["sequence"]?.integer == sequence && snapshot.data["isComplete"] == true)
+        let tasks = try JSONDecoder().decode(
+            [TaskSummary].self, from: Data(DriveJSON.text(try #require(snapshot.data["tasks"])).utf8))
+        #expect(tasks == [try await client.task(running.taskId), try await client.task(waiting.taskId)], "running first, no ended ones")
+        #expect(tasks.first?.status == .inProgress)
+
+        let next = try await client.makeCustom(kind)
+        let event = try await live.packet("task.created")
+        #expect(event.sequence == sequence + 1 && event.taskId == next.taskId, "\(event)")
+    }
+
+    @Test func aTokenThatIsRefusedOpensNothing() async throws {
+        let client = try await SharedServer.client("live-refused")
+        let upload = try await client.begin(bytes(1))
+        for (token, status, code) in [("nonsense", 401, "UNAUTHENTICATED"), (upload.sessionToken, 403, "FORBIDDEN")] {
+            for target in ["/ws", "/ws?token=\(token)"] {
+                do {
+                    _ = try await LiveSocket.open(client.port, target, token: target == "/ws" ? token : nil)
+                    Issue.record("a WebSocket for \(code)")
+                } catch let error as LiveSocket.Refused {
+                    expectRefusal(error.reply, status, code)
+                }
+            }
+        }
+    }
+
+    enum Token: CaseIterable, Sendable {
+        case wrong, expired, revoked, session, worker, disabled
+
+        var code: Int {
+            switch self {
+            case .wrong, .expired, .revoked, .disabled: 4401
+            case .session, .worker: 4403
+            }
+        }
+    }
+
+    @Test(arguments: Token.allCases)
+    func aTokenThatIsRefusedInTheMessageEndsTheConnection(_ kind: Token) async throws {
+        let server = try await SharedServer.get()
+        let account = "live-refused-\(kind)"
+        let client = TestClient(base: server.base, token: try await token(kind, account: account, of: server))
+        let live = try await LiveSocket.open(client.port)
+        await live.signIn(client)
+        let (close, packets) = try await live.closed()
+        #expect(close.code == kind.code, "\(close)")
+        #expect(packets.map(\.type) == ["error"] && packets.first?.data["message"]?.string == close.reason, "\(packets), \(close)")
+        let codes: [Token: String] = [
+            .wrong: "UNAUTHENTICATED", .expired: "UNAUTHENTICATED", .revoked: "TOKEN_REVOKED", .disabled: "ACCOUNT_DISABLED",
+            .session: "FORBIDDEN", .worker: "FORBIDDEN",
+        ]
+        #expect(packets.first?.data["code"]?.string == codes[kind], "\(packets)")
+    }
+
+    private func token(_ kind: Token, account: String, of server: ServerProcess) async throws -> String {
+        let good = try await server.data.token(account: account)
+        switch kind {
+        case .wrong: return good + "x"
+        case .session: return try await TestClient(base: server.base, token: good).begin(bytes(1)).sessionToken
+        case .worker:
+            return try await DriveCommand.succeed(["token", "create", "--data", server.data.path, "--account", account, "--worker"]).line
+        case .expired:
+            var token = try #require(HandSignedToken(good))
+            token.claims["exp"] = .integer(Int64(Date().timeIntervalSince1970) - 1)
+            return try token.signed(with: try await SharedServer.signingKey())
+        case .revoked: try await server.data.drive("token", "revoke", try #require(HandSignedToken(good)?.id))
+        case .disabled: try await server.data.drive("account", "disable", account)
+        }
+        let client = TestClient(base: server.base, token: good)
+        try await eventually(within: .seconds(5), "the token to be refused") { try await client.get("/files/me").status != 200 }
+        return good
+    }
+
+    /// Ten seconds for everybody, whatever they say meanwhile.
+    @Test func whoDoesNotSignInIsSentAway() async throws {
+        let server = try await SharedServer.get()
+        let start = ContinuousClock.now
+        let times = try await together(3) { index -> Duration in
+            let live = try await LiveSocket.open(server.port)
+            if index == 1 { try await live.send(["type": "ping"]) }
+            // The first half of a message.
+            if index == 2 { await live.send(LiveFrame(opcode: LiveFrame.text, payload: [123], isFinal: false)) }
+            let packets = try await live.closed(within: .seconds(15))
+            #expect(packets.close.code == 4408, "\(packets)")
+            return .now - start
+        }
+        for time in times { #expect((.seconds(9)...(.seconds(13))).contains(time), "\(time)") }
+    }
+
+    // MARK: What ends later
+
+    enum Ending: CaseIterable, Sendable { case revoked, disabled }
+
+    /// Within a second of the end of the command, on both kinds of streams; others of the account are left alone.
+    @Test(arguments: Ending.allCases) func aStreamEndsWithItsToken(_ ending: Ending) async throws {
+        let server = try await SharedServer.get()
+        let account = "live-ending-\(ending)"
+        let client = TestClient(base: server.base, token: try await server.data.token(account: account))
+        let other = TestClient(
+            base: server.base, token: try await server.data.token(account: ending == .revoked ? account : "live-not-ending"))
+        let live = try await LiveSocket.signedIn(client)
+        let stays = try await LiveSocket.signedIn(other)
+        let stream = try await LiveStream.open(server.port, token: client.token)
+        try await stream.begin()
+
+        switch ending {
+        case .revoked: try await server.data.drive("token", "revoke", try #require(client.token.flatMap { HandSignedToken($0)?.id }))
+        case .disabled: try await server.data.drive("account", "disable", account)
+        }
+        let start = ContinuousClock.now
+        async let closing = live.closed()
+        let last = try await stream.packet("closed")
+        let streamTime = ContinuousClock.now - start
+        let (close, packets) = try await closing
+        let code = ending == .revoked ? "TOKEN_REVOKED" : "ACCOUNT_DISABLED"
+        #expect(close.code == 4401, "\(close)")
+        #expect(packets.map { $0.data["code"]?.string } == [code], "\(packets)")
+        #expect(last.data["code"]?.string == code && last.data["message"]?.string == close.reason, "\(last)")
+        #expect(try await stream.block() == nil, "nothing comes after it")
+        // A second, and half of one for a busy machine.
+        #expect(streamTime < .milliseconds(1500), "\(streamTime)")
+
+        let task = try await other.makeCustom(uniqueKind("live-ending"))
+        #expect(try await stays.packet("task.created").taskId == task.taskId)
+    }
+
+    @Test func aStreamEndsWhenItsTokenRunsOutUnlessANewerOneComes() async throws {
+        let server = try await SharedServer.get()
+        let newer = TestClient(base: server.base, token: try await server.data.token(account: "live-runs-out"))
+        let stranger = newer.with(token: try await server.data.token(account: "live-runs-out-stranger"))
+        // The last, so that there is time for the rest on a busy machine.
+        let client = newer.with(token: try await server.data.token(account: "live-runs-out", lifetime: "6s"))
+        let live = try await LiveSocket.signedIn(client)
+        let renewed = try await LiveSocket.signedIn(client)
+        let stream = try await LiveStream.open(server.port, token: client.token)
+        try await stream.begin()
+        await renewed.signIn(stranger)
+        #expect(try await renewed.packet("error").data["code"] == "FORBIDDEN", "it is another account's")
+        await renewed.signIn(newer)
+        #expect(try await renewed.packet("ready").data["beginning"] == "resumed")
+
+        let end = try #require(client.token.flatMap { HandSignedToken($0)?.claims["exp"]?.integer })
+        async let closing = live.closed()
+        #expect(try await stream.packet("closed").data["code"] == "UNAUTHENTICATED")
+        let (close, _) = try await closing
+        #expect(close.code == 4401, "\(close)")
+        let late = Date().timeIntervalSince1970 - Double(end)
+        #expect((-0.1...1.5).contains(late), "\(late) s after its end")
+
+        let task = try await newer.makeCustom(uniqueKind("live-runs-out"))
+        #expect(try await renewed.packet("task.created").taskId == task.taskId)
+    }
+}
