@@ -15,8 +15,8 @@ import time
 from .cluster import CONTROL, Cluster, Refused
 from .servers import RowFailed, stop
 
-ROUNDS = 3
-WARM_UP, WINDOW, SETTLE = 2.0, 5.0, 1.0  # seconds
+ROUNDS = int(os.environ.get("TROUBLE_ROUNDS", "3"))
+WARM_UP, WINDOW, SETTLE = 8.0, 6.0, 5.0  # seconds
 KILLS, HELD = 5, 3.0  # times within a second; seconds
 OTHERS = f"FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name <> '{CONTROL}'"
 END_OTHERS = f"SELECT pg_terminate_backend(pid) {OTHERS}"
@@ -171,13 +171,21 @@ def measure(program, root, quick=False):
 WRONG = ("lost", "unended", "effectsTwice", "effectsMissing", "toldTwice", "untold")
 
 
+def of_medians(samples):
+    """The median rate after, against the median rate before: single windows of a shared machine differ by a fifth."""
+    if not samples:
+        return None
+    return statistics.median(sample["after"] for sample in samples) / statistics.median(sample["before"] for sample in samples)
+
+
 def verdicts(found, say):
     samples, books = found.get("samples", {}), found.get("books", [])
     for name, _ in TROUBLES[1:]:
-        ratios = [sample["ratio"] for sample in samples.get(name, [])]
-        middle = statistics.median(ratios) if ratios else None
-        measured = f"{middle:.0%} ({min(ratios):.0%}–{max(ratios):.0%})" if ratios else ""
-        say(f"tasks per second after {name}, against before", "≥ 95 %", measured, middle >= 0.95 if ratios else None)
+        ratio = of_medians(samples.get(name, []))
+        # Two windows without any trouble between them differ by as much as the first line says.
+        calm = of_medians(samples.get(NONE, []))
+        measured = f"{ratio:.0%}, without trouble {calm:.0%}" if ratio is not None else ""
+        say(f"tasks per second after {name}, against before", "≥ 95 %", measured, ratio >= 0.95 if ratio is not None else None)
     wrong = {name: sum(book[name] for book in books) for name in WRONG}
     tasks = sum(book["completed"] for book in books)
     measured = f"{', '.join(f'{count} {name}' for name, count in wrong.items() if count) or 'none'} of {tasks:,}" if books else ""
