@@ -80,6 +80,8 @@ public struct StreamAppend: Sendable {
     public var limit: Int64?
     /// Called while the body streams, now and then, with an offset that survives even a power failure.
     public var progress: (@Sendable (_ offset: Int64) async -> Void)?
+    /// Called once this request is the one that writes, before its body is read.
+    public var begun: (@Sendable () async -> Void)?
 
     public init(over face: String? = nil, offset: Int64, contentLength: Int64?, length: Int64? = nil, ending: Ending) {
         self.face = face

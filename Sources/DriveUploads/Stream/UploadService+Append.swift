@@ -23,6 +23,7 @@ extension UploadService {
             return try await withStream(taskId, account: caller.accountId) { session in
                 try await awaitCompletion(of: session)
                 let writer = try await beginWriting(body, at: append.offset, in: session)
+                await append.begun?()
                 let outcome = await self.carry(body, append, as: writer, in: session, by: caller)
                 return try await self.conclude(outcome, append, in: session, by: caller)
             }

@@ -162,7 +162,7 @@ import Testing
         let clocks = Mutex<SilenceClock?>(nil)
         let answer: @Sendable (ServerRequest) -> ServerAnswer = { request in
             // Not before the request is there: once.
-            clocks.withLock { $0.take() }?.endSilence()
+            if let clock = clocks.withLock({ $0.take() }) { Task { await clock.endSilences() } }
             return script.answer(request)
         }
         try await LiveScene.with(answer) { client, clock in

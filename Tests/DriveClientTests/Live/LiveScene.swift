@@ -115,6 +115,22 @@ final class SilenceClock: Sendable {
         watch?.resume()
     }
 
+    /// Ends every watch until the client has noticed, which its wait before the next attempt shows: one that is ended in the moment in
+    /// which something comes after all is not noticed.
+    func endSilences() async {
+        while true {
+            let (watch, isNoticed) = state.withLock { state -> (CheckedContinuation<Void, any Error>?, Bool) in
+                guard state.waits.isEmpty else { return (nil, true) }
+                guard let first = state.watches.keys.min() else { return (nil, false) }
+                state.now += LiveConnection.silence
+                return (state.watches.removeValue(forKey: first), false)
+            }
+            watch?.resume()
+            if isNoticed { return }
+            try? await Task.sleep(for: .milliseconds(2))
+        }
+    }
+
     var surroundings: ClientSurroundings {
         ClientSurroundings(
             monotonic: { self.state.withLock { $0.now } },

@@ -2,10 +2,12 @@ import DriveModel
 import Foundation
 import Testing
 
-/// A tus client of the Python registry, driven by a program in `scripts/clients`.
+/// A client of the Python registry, driven by a program in `scripts/clients`: of tus, or of live events.
 enum PythonClient: String, Sendable {
     case tuspy = "tuspy_client.py"
     case aiotus = "aiotus_client.py"
+    case websockets = "websockets_client.py"
+    case chromium = "chromium_client.py"
 
     /// What its last line says.
     struct Report: Decodable, Sendable {
@@ -25,12 +27,15 @@ enum PythonClient: String, Sendable {
         let named = ProcessInfo.processInfo.environment["DRIVE_TEST_PYTHON"] ?? ""
         let path = named.isEmpty ? made : named
         guard FileManager.default.isExecutableFile(atPath: path) else {
-            throw CommandFailed(description: "no Python with the tus clients at \(path): scripts/python-clients makes it, scripts/test too")
+            throw CommandFailed(description: "no Python with the clients at \(path): scripts/python-clients makes it, scripts/test too")
         }
         return path
     }
 
     private var script: String { Self.repository.appendingPathComponent("scripts/clients/\(rawValue)").path }
+
+    /// The program and its arguments.
+    func command(_ arguments: [String]) throws -> [String] { try [Self.interpreter(), script] + arguments }
 
     /// Runs it to its end, which must be a success.
     func run(

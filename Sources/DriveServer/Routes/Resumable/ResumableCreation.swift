@@ -24,11 +24,17 @@ struct ResumableCreation: Sendable {
         new.length = length
         let upload = try await call.services.uploads.createStream(new, by: try call.caller)
         let announcement = reply.announcement(of: upload)
-        if isResumable { await transfer.interim.announce(announcement) }
-        if !completes, request.isEmpty { return reply.created(upload, announcement: announcement) }
+        if !completes, request.isEmpty {
+            if isResumable { await transfer.interim.announce(announcement) }
+            return reply.created(upload, announcement: announcement)
+        }
         let appended: StreamUpload
         do {
-            appended = try await transfer.append(to: upload.taskId, at: 0, length: length, completes: completes)
+            // Told of once this request is the one that writes: whoever asks for the offset then ends it first, and no byte comes
+            // behind the answer.
+            appended = try await transfer.append(to: upload.taskId, at: 0, length: length, completes: completes) {
+                if isResumable { await transfer.interim.announce(announcement) }
+            }
         } catch {
             throw await reason(error, for: upload, interim: transfer.interim)
         }

@@ -24,11 +24,16 @@ struct ResumableTransfer: Sendable {
 
     /// Appends the body. Throws what `UploadService.append` throws, and `BODY_INTERRUPTED` for a fault that passes once the client
     /// knows that it may resume: it does so after a broken connection, not after a final response.
-    func append(to taskId: String, at offset: Int64, length: Int64?, completes: Bool) async throws -> StreamUpload {
+    ///
+    /// - Parameter begun: called when the body is about to be read, and nobody else writes.
+    func append(
+        to taskId: String, at offset: Int64, length: Int64?, completes: Bool, begun: (@Sendable () async -> Void)? = nil
+    ) async throws -> StreamUpload {
         var append = StreamAppend(
             over: UploadFace.resumable, offset: offset, contentLength: request.contentLength, length: length,
             ending: completes ? .atEnd : .never)
         append.limit = limits.maximumAppend
+        append.begun = begun
         if request.version.reportsProgress { append.progress = { [interim] in await interim.report(offset: $0) } }
         do {
             return try await call.services.uploads.append(
