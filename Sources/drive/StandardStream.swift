@@ -1,14 +1,21 @@
 import DriveModel
 import Foundation
+import Synchronization
 
 /// Lines on standard output and standard error.
 enum StandardStream {
+    private static let hasLostReader = Atomic<Bool>(false)
+
+    /// Whether the reader of the answers has gone: a command without an end of its own ends then.
+    static var isUnread: Bool { hasLostReader.load(ordering: .relaxed) }
+
     /// A line of the answer.
     ///
     /// Where the reader has gone (`drive ls | head`) it has seen enough, and the command goes on without it. Any other
     /// failure, a full disk say, ends the program: an answer that is not whole must not look like one.
     static func output(_ line: String) {
-        guard let failure = write(line + "\n", to: STDOUT_FILENO), failure != EPIPE else { return }
+        guard let failure = write(line + "\n", to: STDOUT_FILENO) else { return }
+        guard failure != EPIPE else { return hasLostReader.store(true, ordering: .relaxed) }
         error("drive: standard output: \(String(cString: strerror(failure)))")
         exit(ExitStatus.localFile.rawValue)
     }

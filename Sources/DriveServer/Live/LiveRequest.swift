@@ -30,16 +30,23 @@ enum LiveRequest: Hashable, Sendable {
         var data: Body?
     }
 
+    private static let malformed = DriveError(
+        .invalidRequest, #"A message is a JSON object with a type, such as {"type":"ping"}."#, details: ["rule": "json"])
+
     /// Reads a message. Throws `INVALID_REQUEST` naming the rule.
     ///
     /// - Parameter options: of the handshake, where the message says nothing of its own.
     init(_ text: ByteBuffer, otherwise options: LiveOptions = .none) throws(DriveError) {
         let message: Message
+        let bytes = Data(text.readableBytesView)
         do {
-            message = try DriveJSON.decoder().decode(Message.self, from: Data(text.readableBytesView))
+            message = try DriveJSON.decoder().decode(Message.self, from: bytes)
+        } catch let error as DecodingError {
+            let fault = JSONFault.driveError(error, body: bytes) { _ = try DriveJSON.decoder().decode(Message.self, from: $0) }
+            guard fault.details["rule"] == "json" || fault.details["rule"] == "type" else { throw fault }
+            throw Self.malformed
         } catch {
-            throw DriveError(
-                .invalidRequest, #"A message is a JSON object with a type, such as {"type":"ping"}."#, details: ["rule": "json"])
+            throw Self.malformed
         }
         let body = message.data
         switch message.type {

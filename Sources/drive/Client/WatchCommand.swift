@@ -51,7 +51,10 @@ struct WatchCommand: AsyncParsableCommand {
                 retrying: try command.policy(settings))
             var report = EventReport(console: context.console)
             do {
-                for try await message in events { try report.show(message) }
+                for try await message in events {
+                    try report.show(message)
+                    if StandardStream.isUnread { return }
+                }
             } catch let error as DriveClientError {
                 if let reply = error.serverReply, [404, 405].contains(reply.status), reply.code != DriveError.Code.taskNotFound.name {
                     context.console.hint("This server has no live events; drive tasks watch follows tasks there too.")

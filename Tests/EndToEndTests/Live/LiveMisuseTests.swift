@@ -91,6 +91,7 @@ import Testing
         try await expectError(#"{"type":"shout"}"#, "INVALID_REQUEST", "type")
         try await expectError(#"{"type":"auth"}"#, "INVALID_REQUEST", "token")
         try await expectError(#"{"type":"auth","token":"x","since":-1}"#, "INVALID_REQUEST", "since")
+        try await expectError(#"{"type":"auth","token":"x","since":"1060"}"#, "INVALID_REQUEST", "since")
         try await expectError(String(repeating: "[", count: 60_000), "INVALID_REQUEST", "json")
 
         // The sign-in in pieces, cut within a character, with a ping between them.
@@ -105,7 +106,7 @@ import Testing
         }
         try await live.begin()
         try await expectError(#"{"type":"presence"}"#, "INVALID_REQUEST", "foreground")
-        try await expectError(#"{"type":"subscribe","data":{"types":"task.created"}}"#, "INVALID_REQUEST", "json")
+        try await expectError(#"{"type":"subscribe","data":{"types":"task.created"}}"#, "INVALID_REQUEST", "data.types")
         let task = try await client.makeCustom(uniqueKind("live-words"))
         #expect(try await live.packet("task.created").taskId == task.taskId)
         await live.send(LiveFrame(opcode: LiveFrame.close, payload: [0x03, 0xE8]))

@@ -52,7 +52,8 @@ extension TaskSummary {
             ["attempt", "\(attempt) of \(maxAttempts)"], ["account", accountId.lowercaseString],
         ]
         let optional: [(String, String?)] = [
-            ("about", description), ("message", statusMessage), ("error", errorMessage.map { "\(errorCode ?? "?"): \($0)" }),
+            ("about", description), ("message", statusMessage),
+            ("error", errorMessage.map { message in errorCode.map { "\($0): \(message)" } ?? message }),
             ("estimate", estimatedDurationSeconds.map { Quantity.text(.seconds($0)) }), ("not before", runAt?.description),
             ("expires", expiresAt?.description),
             ("waits for", waitsFor > 0 ? "\(waitsFor) tasks" : nil), ("batch", batchId), ("unique key", uniqueKey),

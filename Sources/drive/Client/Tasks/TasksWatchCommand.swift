@@ -74,7 +74,10 @@ extension ClientContext {
     /// - Throws: exit status 1 where one of them did not complete.
     func follow(_ ids: [String]?, every interval: Duration?) async throws {
         var board = WatchBoard(console: console)
-        for try await task in states(of: ids.map { Set($0) }, every: interval) { try board.show(task) }
+        for try await task in states(of: ids.map { Set($0) }, every: interval) {
+            try board.show(task)
+            if StandardStream.isUnread { return }
+        }
         try Task.checkCancellation()
         if ids == nil, board.isEmpty { console.hint("No task is open.") }
         try board.end()
@@ -120,7 +123,7 @@ struct WatchBoard {
     static func line(_ task: TaskSummary) -> String {
         var words = [task.taskId, task.statusText, "\(Int(task.progress)) %", task.name.oneLine]
         if let error = task.errorMessage, task.status.isTerminal || task.status == .pending {
-            words.append("\(task.errorCode ?? "?"): \(error)".oneLine)
+            words.append((task.errorCode.map { "\($0): \(error)" } ?? error).oneLine)
         } else if let message = task.statusMessage, !task.status.isTerminal {
             words.append(message.oneLine)
         }
