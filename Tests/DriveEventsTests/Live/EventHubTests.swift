@@ -89,6 +89,34 @@ import Testing
         }
     }
 
+    /// What it has not read yet is removed: it is told so, gets what waited, and nothing behind the hole.
+    @Test(arguments: Engine.underTest)
+    func whoIsTooFarBehindIsToldSo(engine: Engine) async throws {
+        try await HubSite.with(
+            engine,
+            {
+                $0.queue = 4
+                $0.page = 4
+            }
+        ) { site in
+            let account = UUID()
+            let client = try await HubClient(site.hub, account)
+            try await site.send([.ended("1")], to: account)
+            #expect(try await client.take(to: 1).map(\.sequence) == [1])
+            try await site.send((2...20).map { .ended("\($0)") }, to: account)
+            try await site.expectQuiet(account)
+            _ = try await site.database.write { try EventOutbox.prune(before: ManualClock.start + .seconds(1), limit: 100, in: $0) }
+            var taken: [Int64] = []
+            try await eventually {
+                taken += site.hub.take(client.subscription, atMost: 10).map(\.sequence)
+                return client.subscription.isLost
+            }
+            #expect(taken == Array(2..<Int64(taken.count + 2)) && taken.count < 19, "\(taken)")
+            #expect(site.hub.take(client.subscription, atMost: 10).isEmpty)
+            #expect(try await HubClient(site.hub, account, since: taken.last ?? 1).beginning == .gap)
+        }
+    }
+
     /// It is read for over pages of which it wants nothing, and gets the one event it waits for.
     @Test(arguments: Engine.underTest)
     func aFilterHoldsBeforeAndAfterItIsLevel(engine: Engine) async throws {
