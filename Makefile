@@ -25,7 +25,8 @@ release: prepare ## Build for use
 run: release ## Serve on 127.0.0.1:$(PORT) with the folder $(DATA)
 	exec $(RELEASE) serve --data "$(DATA)" --port "$(PORT)"
 
-test: prepare ## Run every test, with a PostgreSQL of its own
+test: ## Run every test, with a PostgreSQL of its own
+	scripts/prepare test
 	scripts/test
 
 crash: prepare ## Kill the server a thousand times and check what is left

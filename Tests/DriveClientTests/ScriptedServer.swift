@@ -2,6 +2,8 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
+@testable import DriveClient
+
 /// A request as it came, whole.
 struct ServerRequest: Sendable {
     var method: String
@@ -132,5 +134,22 @@ final class ScriptedServer: Sendable {
             try await channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(ByteBuffer(bytes: body))))
             if ends { try await channel.writeAndFlush(HTTPServerResponsePart.end(nil)) }
         }
+    }
+}
+
+extension ScriptedServer {
+    /// A client of such a server, while `body` runs.
+    static func with(
+        _ answer: @escaping @Sendable (ServerRequest) async -> ServerAnswer, _ surroundings: ClientSurroundings,
+        _ body: (DriveClient) async throws -> Void
+    ) async throws {
+        let server = try await ScriptedServer(answer)
+        let client = DriveClient(
+            server: try ServerAddress("http://127.0.0.1:\(server.port)"), surroundings: surroundings, token: { "account-token" })
+        let result: Result<Void, any Error>
+        do { result = .success(try await body(client)) } catch { result = .failure(error) }
+        await client.shutdown()
+        await server.stop()
+        try result.get()
     }
 }

@@ -8,15 +8,8 @@ enum TaskScene {
     static func with(
         _ answer: @escaping @Sendable (ServerRequest) async -> ServerAnswer, _ body: (DriveClient, ManualClock) async throws -> Void
     ) async throws {
-        let server = try await ScriptedServer(answer)
         let clock = ManualClock()
-        let client = DriveClient(
-            server: try ServerAddress("http://127.0.0.1:\(server.port)"), surroundings: clock.surroundings, token: { "account-token" })
-        let result: Result<Void, any Error>
-        do { result = .success(try await body(client, clock)) } catch { result = .failure(error) }
-        await client.shutdown()
-        await server.stop()
-        try result.get()
+        try await ScriptedServer.with(answer, clock.surroundings) { client in try await body(client, clock) }
     }
 
     static func task(

@@ -148,7 +148,7 @@ final class LiveConversation: WebSocketApplication {
         let (eventLoop, bound) = (eventLoop, NIOLoopBound(self, eventLoop: eventLoop))
         session = services.live.sessions.add(identity) { error in eventLoop.execute { bound.value.close(error) } }
         // When the token runs out is the sessions' to tell, with the reason.
-        connection.signedIn(until: nil)
+        connection.signedIn()
         do {
             send(try LivePackets.packet("ready", joined.ready))
             if let snapshot = joined.snapshot { send(try LivePackets.packet("snapshot", snapshot)) }

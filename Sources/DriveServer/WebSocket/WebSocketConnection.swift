@@ -81,8 +81,8 @@ final class WebSocketConnection: ChannelInboundHandler {
         context?.flush()
     }
 
-    /// The peer may stay: until then, or without an end.
-    func signedIn(until: ContinuousClock.Instant?) { handle(.signedIn(until: until)) }
+    /// The peer may stay.
+    func signedIn() { handle(.signedIn) }
 
     func close(_ code: WebSocketCloseCode, reason: String) { handle(.close(code, reason: reason)) }
 

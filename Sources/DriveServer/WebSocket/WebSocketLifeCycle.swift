@@ -18,8 +18,8 @@ struct WebSocketLifeCycle: Sendable {
     enum Event: Hashable, Sendable {
         /// A frame arrived; told before it is read.
         case frameArrived
-        /// The account is known, and good until then. May come again with a new token.
-        case signedIn(until: ContinuousClock.Instant?)
+        /// The account is known. How long its token is good is not this rule's affair.
+        case signedIn
         /// The peer's close frame.
         case peerClosed(WebSocketCloseCode?)
         /// The server wants to close: a violation, a token that was refused or revoked, a stop.
@@ -51,7 +51,6 @@ struct WebSocketLifeCycle: Sendable {
     private let start: ContinuousClock.Instant
     private var phase = Phase.open
     private var signInDeadline: ContinuousClock.Instant?
-    private var signInEnd: ContinuousClock.Instant?
     private var heardAt: ContinuousClock.Instant
     private var pingedAt: ContinuousClock.Instant?
     private var bucket: TokenBucket?
@@ -66,12 +65,11 @@ struct WebSocketLifeCycle: Sendable {
 
     /// While true, messages are read and sent. Afterwards what arrives is thrown away, but for the peer's close frame.
     var isOpen: Bool { phase == .open }
-    private(set) var isSignedIn = false
 
     /// When ``Event/timePassed`` is due; nil once the connection has ended.
     var nextDeadline: ContinuousClock.Instant? {
         switch phase {
-        case .open: [pingDue, heardAt + policy.peerTimeout, signInDeadline, signInEnd].compactMap(\.self).min()
+        case .open: [pingDue, heardAt + policy.peerTimeout, signInDeadline].compactMap(\.self).min()
         case .closing(let until), .finishing(let until): until
         case .ended: nil
         }
@@ -87,10 +85,8 @@ struct WebSocketLifeCycle: Sendable {
             return [.closeWhenWritten]
         case (.closing, _): return []
         case (.open, .frameArrived): return heard(now)
-        case (.open, .signedIn(let until)):
-            isSignedIn = true
+        case (.open, .signedIn):
             signInDeadline = nil
-            signInEnd = until
             return timePassed(now)
         case (.open, .peerClosed(let code)):
             phase = .finishing(until: now + policy.closeTimeout)
@@ -114,7 +110,6 @@ struct WebSocketLifeCycle: Sendable {
         // Nobody is there to read a close frame.
         if now >= heardAt + policy.peerTimeout { return end() }
         if let signInDeadline, now >= signInDeadline { return close(.signInTimeout, "no sign-in", now) }
-        if let signInEnd, now >= signInEnd { return close(.unauthorized, "the token has run out", now) }
         guard now >= pingDue else { return [] }
         pingedAt = now
         return [.sendPing]

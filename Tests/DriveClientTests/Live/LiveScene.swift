@@ -11,15 +11,8 @@ enum LiveScene {
     static func with(
         _ answer: @escaping @Sendable (ServerRequest) async -> ServerAnswer, _ body: (DriveClient, SilenceClock) async throws -> Void
     ) async throws {
-        let server = try await ScriptedServer(answer)
         let clock = SilenceClock()
-        let client = DriveClient(
-            server: try ServerAddress("http://127.0.0.1:\(server.port)"), surroundings: clock.surroundings, token: { "account-token" })
-        let result: Result<Void, any Error>
-        do { result = .success(try await body(client, clock)) } catch { result = .failure(error) }
-        await client.shutdown()
-        await server.stop()
-        try result.get()
+        try await ScriptedServer.with(answer, clock.surroundings) { client in try await body(client, clock) }
     }
 
     /// A stream of these pieces, good for one request.

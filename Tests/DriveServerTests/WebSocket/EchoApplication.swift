@@ -15,7 +15,7 @@ final class EchoApplication: WebSocketApplication {
 
     func opened(_ connection: WebSocketConnection) {
         self.connection = connection
-        connection.signedIn(until: nil)
+        connection.signedIn()
     }
 
     func received(text: ByteBuffer) {

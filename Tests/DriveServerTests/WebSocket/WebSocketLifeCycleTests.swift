@@ -6,7 +6,7 @@ import Testing
 /// What happens at which second, and what the rule must answer.
 struct LifeCycleScenario: Sendable, CustomTestStringConvertible {
     enum Event: Sendable {
-        case frame, timer, signedIn, signedInUntil(Double), peerClosed(UInt16?), stop
+        case frame, timer, signedIn, peerClosed(UInt16?), stop
     }
 
     struct Step: Sendable {
@@ -48,13 +48,6 @@ private let scenarios: [LifeCycleScenario] = [
         "any frame is a sign of life", at(1, .signedIn), at(30, .timer, .sendPing), at(31, .frame, wakes: 61), at(60, .timer),
         at(61, .timer, .sendPing, wakes: 91), at(90, .frame, wakes: 120), at(119, .timer), at(120, .timer, .sendPing)),
     .init(
-        "the token runs out", at(1, .signedInUntil(20), wakes: 20), at(19, .timer),
-        at(20, .timer, sent(.unauthorized, "the token has run out"), wakes: 25)),
-    .init(
-        "a new token", at(1, .signedInUntil(20)), at(15, .frame), at(15, .signedInUntil(40), wakes: 40), at(20, .timer),
-        at(40, .timer, sent(.unauthorized, "the token has run out"))),
-    .init("a token that has run out already", at(5, .signedInUntil(4), sent(.unauthorized, "the token has run out"))),
-    .init(
         "the peer closes", at(1, .signedIn), at(2, .peerClosed(1000), sent(.normal), .closeWhenWritten, wakes: 7), at(3, .frame),
         at(3, .stop),
         at(6, .timer), at(7, .timer, .drop)),
@@ -83,8 +76,7 @@ private let scenarios: [LifeCycleScenario] = [
                 switch step.event {
                 case .frame: .frameArrived
                 case .timer: .timePassed
-                case .signedIn: .signedIn(until: nil)
-                case .signedInUntil(let seconds): .signedIn(until: instant(seconds))
+                case .signedIn: .signedIn
                 case .peerClosed(let code): .peerClosed(code.map(WebSocketCloseCode.init(rawValue:)))
                 case .stop: .close(.goingAway, reason: "stop")
                 }
@@ -106,7 +98,7 @@ private let scenarios: [LifeCycleScenario] = [
                 switch Int.random(in: 0...60, using: &random) {
                 case 0: .peerClosed(.normal)
                 case 1: .close(.protocolError, reason: "")
-                case 2...5: .signedIn(until: nil)
+                case 2...5: .signedIn
                 case 6...30: .timePassed
                 default: .frameArrived
                 }
