@@ -197,7 +197,7 @@ let package = Package(
         .testTarget(
             name: "DriveServerTests",
             dependencies: [
-                "DriveModel", "DriveCrypto", "DriveDatabase", "DriveServer", "TestSupport",
+                "DriveModel", "DriveCrypto", "DriveDatabase", "DriveEvents", "DriveTasks", "DriveServer", "TestSupport", "EngineTestSupport",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),

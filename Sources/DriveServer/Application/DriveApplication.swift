@@ -26,12 +26,18 @@ package enum DriveApplication {
         let administration = try await AdministrationContext.open(configuration, faults: faults, logger: logger)
         let fetcher = HTTPKeySetFetcher(eventLoopGroup: MultiThreadedEventLoopGroup.singleton)
         var storage: StorageContext?
+        var ring: RingService?
         let outcome: Result<Void, any Error>
         do {
             let opened = try await StorageContext.open(configuration, administration: administration, faults: faults, exclusive: true)
             storage = opened
+            let opening = try await RingService.open(
+                configuration, database: administration.database, masterKey: administration.masterKey, engine: opened.tasks.engine,
+                eventLoopGroup: MultiThreadedEventLoopGroup.singleton, surroundings: administration.surroundings,
+                logger: Logger(label: "Drive.Ring"))
+            ring = opening
             let services = try await services(
-                configuration, administration: administration, storage: opened, fetcher: fetcher, logger: logger)
+                configuration, administration: administration, storage: opened, ring: opening, fetcher: fetcher, logger: logger)
             let recovered = try await services.housekeeping.recover()
             if recovered != .nothing { logger.notice("settled what an earlier stop left", metadata: ["report": "\(recovered)"]) }
             try await prepareTasks(services, logger: logger)
@@ -53,6 +59,7 @@ package enum DriveApplication {
         storage?.tasks.stop()
         await storage?.uploads.stop()
         try? await fetcher.shutdown()
+        await ring?.shutdown()
         await administration.database.close()
         await storage?.close()
         try outcome.get()
@@ -71,8 +78,8 @@ package enum DriveApplication {
     }
 
     private static func services(
-        _ configuration: DriveConfiguration, administration: AdministrationContext, storage: StorageContext, fetcher: HTTPKeySetFetcher,
-        logger: Logger
+        _ configuration: DriveConfiguration, administration: AdministrationContext, storage: StorageContext, ring: RingService,
+        fetcher: HTTPKeySetFetcher, logger: Logger
     ) async throws -> Services {
         Services(
             configuration: configuration, database: administration.database, io: storage.io, pools: storage.pools, uploads: storage.uploads,
@@ -82,6 +89,7 @@ package enum DriveApplication {
             live: LiveService(
                 database: administration.database, tasks: storage.tasks, surroundings: administration.surroundings,
                 logger: Logger(label: "Drive.Events")),
+            ring: ring,
             accounts: administration.accounts, audit: administration.audit, issuer: administration.issuer,
             verifier: try await TokenVerifier(
                 signingKey: administration.signingKey, settings: configuration.access, directory: administration.accounts, fetcher: fetcher),
@@ -120,7 +128,7 @@ package enum DriveApplication {
         // Stopped in the opposite order: first no more requests, then no more tasks.
         let worker = TaskWorker(
             engine: services.tasks.engine, queues: [TaskQueues.drive, TaskQueues.server], name: WorkerName.ofThisProcess("serve"))
-        var parts: [any Service] = [services.live, SessionClosing(services: services), WorkerService(worker: worker), main]
+        var parts: [any Service] = [services.ring, services.live, SessionClosing(services: services), WorkerService(worker: worker), main]
         if let redirect {
             let address = ListeningAddress(
                 purpose: "the redirect to HTTPS", host: host, port: redirect, portSettings: "DRIVE_TLS_REDIRECT_PORT (tls.redirectPort)")

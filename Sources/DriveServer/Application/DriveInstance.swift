@@ -15,6 +15,7 @@ package struct AdministrationContext: Sendable {
     package let audit: AuditLog
     package let surroundings: Surroundings
     let signingKey: SigningKey
+    let masterKey: MasterKey
 
     /// Opens the database, brings its schema up to date, and reads the secrets, making them at the first start.
     package static func open(
@@ -27,7 +28,8 @@ package struct AdministrationContext: Sendable {
             throw DriveError(.invalidRequest, "the data folder \(folder) cannot be made: \(error)")
         }
         let signingKey = try SigningKey.loadOrCreate(dataFolder: folder)
-        _ = try MasterKey.load(base64: configuration.access.masterKey, file: configuration.access.masterKeyFile, dataFolder: folder)
+        let masterKey = try MasterKey.load(
+            base64: configuration.access.masterKey, file: configuration.access.masterKeyFile, dataFolder: folder)
         let database: any Database
         if let url = configuration.database.url {
             database = try PostgresDatabase(
@@ -43,7 +45,7 @@ package struct AdministrationContext: Sendable {
             database: database, accounts: AccountDirectory(database: database, audit: audit, surroundings: surroundings),
             issuer: TokenIssuer(
                 key: signingKey, audience: configuration.access.tokenAudience, database: database, audit: audit, surroundings: surroundings),
-            audit: audit, surroundings: surroundings, signingKey: signingKey)
+            audit: audit, surroundings: surroundings, signingKey: signingKey, masterKey: masterKey)
     }
 
     /// The account of this name, made where it is missing; an existing one takes the role asked for where that is more.
@@ -122,6 +124,7 @@ extension DriveConfiguration {
         settings.idempotencyLifetime = uploads.idempotencyLifetime
         settings.blobGracePeriod = storage.blobGracePeriod
         settings.taskRetention = tasks.retention
+        settings.notificationRetention = ring.retention
         settings.defaultQuota = quota.defaultBytes
         settings.legacyUploadEvents = uploads.legacyEvents
         return settings

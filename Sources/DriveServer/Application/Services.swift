@@ -17,6 +17,7 @@ struct Services: Sendable {
     let bundles: BundleService
     let housekeeping: Housekeeping
     let live: LiveService
+    let ring: RingService
     let accounts: AccountDirectory
     let audit: AuditLog
     let issuer: TokenIssuer

@@ -16,6 +16,12 @@ struct ConfigurationRule: Sendable {
             guard configuration.access.masterKey != nil, configuration.access.masterKeyFile != nil else { return nil }
             return ("is set together with access.masterKeyFile", "only one of the two")
         },
+        ConfigurationRule(keys: ["ring.apnsKeyFile", "ring.apnsKeyId", "ring.apnsTeamId", "ring.apnsTopic"]) { configuration in
+            let ring = configuration.ring
+            let given = [ring.apnsKeyFile, ring.apnsKeyId, ring.apnsTeamId, ring.apnsTopic].compactMap { $0 }.count
+            guard given != 0, given != 4 else { return nil }
+            return ("is set without the others", "ring.apnsKeyFile, ring.apnsKeyId, ring.apnsTeamId and ring.apnsTopic, all or none")
+        },
         ConfigurationRule(keys: ["tls.certificateFile", "tls.keyFile"]) { configuration in
             guard (configuration.tls.certificateFile == nil) != (configuration.tls.keyFile == nil) else { return nil }
             return ("is set alone", "tls.certificateFile and tls.keyFile, both or neither")

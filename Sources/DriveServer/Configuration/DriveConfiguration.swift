@@ -12,6 +12,7 @@ package struct DriveConfiguration: Sendable, Equatable {
     package var storage = Storage()
     package var uploads = Uploads()
     package var tasks = Tasks()
+    package var ring = Ring()
     package var quota = Quota()
     package var access = Access()
     package var rateLimits = RateLimits()

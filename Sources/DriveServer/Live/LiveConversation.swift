@@ -24,6 +24,8 @@ final class LiveConversation: WebSocketApplication {
     private var subscription: EventSubscription?
     private var waiting: [LiveRequest] = []
     private var isBusy = false
+    /// Somebody looks at the screen.
+    private var isForeground = false
     private var hasEnded = false
 
     /// - Parameters:
@@ -73,6 +75,7 @@ final class LiveConversation: WebSocketApplication {
         waiting = []
         if let session { services.live.sessions.remove(session) }
         if let subscription { services.live.hub.remove(subscription) }
+        setForeground(false)
         (session, subscription) = (nil, nil)
     }
 
@@ -86,7 +89,7 @@ final class LiveConversation: WebSocketApplication {
         let (services, address, known) = (services, address, identity)
         switch request {
         case .ping: send(LivePackets.pong)
-        case .presence: break
+        case .presence(let isForeground): setForeground(isForeground)
         case .auth(let token, let options):
             let (eventLoop, bound) = (eventLoop, NIOLoopBound(self, eventLoop: eventLoop))
             work {
@@ -159,6 +162,13 @@ final class LiveConversation: WebSocketApplication {
         guard !hasEnded else { return services.live.hub.remove(joined.subscription) }
         subscription = joined.subscription
         drain()
+    }
+
+    /// Counted once per connection, whatever its client repeats.
+    private func setForeground(_ value: Bool) {
+        guard let account = identity?.accountId, value != isForeground else { return }
+        isForeground = value
+        if value { services.ring.presence.enter(account) } else { services.ring.presence.leave(account) }
     }
 
     private func renew(_ identity: Identity) {

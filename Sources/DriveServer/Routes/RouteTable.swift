@@ -9,7 +9,7 @@ enum RouteTable {
     static let api: [Route] =
         UploadRoutes.all + TusRoutes.all + ResumableRoutes.all + FileRoutes.all + BundleRoutes.all + PoolRoutes.all + BillingRoutes.all
         + TaskRoutes.all + TaskBatchRoutes.all + TaskWorkRoutes.all + AdminRoutes.all + AdminTokenRoutes.all + AdminTaskRoutes.all
-        + EventRoutes.all
+        + EventRoutes.all + NotificationRoutes.all
 
     /// Outside the prefix.
     static let root: [Route] = HealthRoutes.all + EventRoutes.root

@@ -178,7 +178,8 @@ extension TaskEngine {
         // The first loss of a worker says nothing of the task: it runs again at once.
         let isAtOnce = how == .lost && attempt <= 1
         let policy = handler(task.summary.type, kind: task.summary.kind)?.policy.retry ?? RetryPolicy()
-        let runAt = now + (isAtOnce ? .zero : policy.delay(afterAttempt: attempt, random: randomFraction()))
+        let delay = max(policy.delay(afterAttempt: attempt, random: randomFraction()), failure.retryAfter ?? .zero)
+        let runAt = now + (isAtOnce ? .zero : delay)
         try sql.execute(
             """
             UPDATE tasks SET status = $2, requested = NULL, lease_owner = NULL, fencing_token = fencing_token + 1, attempt = $3,

@@ -95,10 +95,13 @@ public struct TaskFailure: Error, Hashable, Sendable {
     public var message: String
     /// Whether another attempt may succeed.
     public var isRetryable: Bool
+    /// Whoever failed asked not to be tried again any sooner; the longer one of this and the policy's wait counts.
+    public var retryAfter: Duration?
 
-    public init(code: String, message: String, isRetryable: Bool) {
+    public init(code: String, message: String, isRetryable: Bool, retryAfter: Duration? = nil) {
         self.code = code
         self.message = message
         self.isRetryable = isRetryable
+        self.retryAfter = retryAfter
     }
 }

@@ -34,6 +34,7 @@ public struct UploadSettings: Sendable {
     public var taskRetention: Duration = .seconds(30 * 24 * 3600)
     public var auditRetention: Duration = .seconds(400 * 24 * 3600)
     public var eventRetention: Duration = .seconds(7 * 24 * 3600)
+    public var notificationRetention: Duration = .seconds(90 * 24 * 3600)
     /// nil: no limit.
     public var defaultQuota: Int64? = 100 << 30
     public var legacyUploadEvents = false

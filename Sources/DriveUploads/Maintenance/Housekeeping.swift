@@ -365,6 +365,9 @@ public final class Housekeeping: Sendable {
         pruned += try await repeating(1000) { sql, limit in
             try EventOutbox.prune(before: now - settings.eventRetention, limit: limit, in: sql)
         }
+        pruned += try await repeating(1000) { sql, limit in
+            try RingDirectory.pruneNotifications(before: now - settings.notificationRetention, limit: limit, in: sql)
+        }
         pruned += try await uploads.database.write { sql in
             try sql.execute(
                 "DELETE FROM upload_parts WHERE NOT EXISTS (SELECT 1 FROM upload_tasks u WHERE u.task_id = upload_parts.final_task_id)")

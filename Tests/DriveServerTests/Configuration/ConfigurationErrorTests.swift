@@ -115,6 +115,19 @@ import Testing
         #expect(problems.map(\.setting) == ["cors.credentials"])
     }
 
+    @Test func theKeyForApplesPushServiceComesWithItsIds() {
+        let all = [
+            "DRIVE_RING_APNS_KEY_FILE": "/k.p8", "DRIVE_RING_APNS_KEY_ID": "ABC123DEFG", "DRIVE_RING_APNS_TEAM_ID": "TEAM123456",
+            "DRIVE_RING_APNS_TOPIC": "org.example.drive",
+        ]
+        #expect(ConfigurationErrorTests.problems(environment: all).isEmpty)
+        for name in all.keys {
+            var some = all
+            some[name] = nil
+            #expect(ConfigurationErrorTests.problems(environment: some).count == 1, "without \(name)")
+        }
+    }
+
     @Test func valuesCannotForgeLines() {
         let value = "1\n  all is well\u{202E}" + String(repeating: "x", count: 500)
         let problems = ConfigurationErrorTests.problems(environment: ["DRIVE_PORT": value])

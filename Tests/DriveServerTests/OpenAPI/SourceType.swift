@@ -39,6 +39,11 @@ struct SourceType: Sendable, CustomTestStringConvertible {
         SourceType(schema: "TaskCompletionRequest", name: "TaskCompletionRequest", file: "DriveServer/Routes/TaskWorkRoutes.swift"),
         SourceType(schema: "TaskFailureRequest", name: "TaskFailureRequest", file: "DriveServer/Routes/TaskWorkRoutes.swift"),
         SourceType(schema: "TaskWorkReply", name: "TaskWorkReply", file: "DriveServer/Routes/TaskWorkRoutes.swift"),
+        SourceType(schema: "PastNotification", name: "PastNotification", file: "DriveEvents/Ring/Notifications/PastNotification.swift"),
+        SourceType(schema: "RingDevice", name: "RingDevice", file: "DriveEvents/Ring/Devices/RingDevice.swift"),
+        SourceType(
+            schema: "NotificationMarkRequest", name: "NotificationMarkRequest", file: "DriveServer/Routes/NotificationRoutes.swift"),
+        SourceType(schema: "SubscriptionRequest", name: "SubscriptionRequest", file: "DriveServer/Routes/NotificationRoutes.swift"),
         SourceType(schema: "LiveReady", name: "Ready", file: "DriveServer/Live/LivePackets.swift"),
         SourceType(schema: "LiveSnapshot", name: "Snapshot", file: "DriveServer/Live/LivePackets.swift"),
     ]

@@ -16,6 +16,10 @@ import Testing
         static func make(_ account: String) async throws -> Belongings {
             let client = try await SharedServer.client(account)
             let content = bytes(200, seed: 9)
+            // Its device is nowhere: nothing is pushed.
+            let kinds = ["upload.completed", "upload.failed", "task.completed", "task.failed", "batch.completed", "quota.warning"]
+            let quiet = Dictionary(uniqueKeysWithValues: kinds.map { ($0, JSONValue.string("list")) })
+            #expect(try await client.send(.PUT, "/notifications/preferences", json: .object(quiet)).status == 200)
             let bundle: FileBundle = try await client.send(.POST, "/bundles", json: ["name": "private"]).decode()
             let file = try await client.store(content, name: "private.txt", query: "&bundleId=\(bundle.id.uuidString.lowercased())")
             let upload = try await client.begin(bytes(100, seed: 10))
@@ -29,6 +33,8 @@ import Testing
             let schedule: TaskSchedule = try await client.send(
                 .POST, "/tasks/schedules", json: ["cron": "0 0 1 1 *", "task": custom]
             ).decode()
+            let device = try await client.send(
+                .PUT, "/notifications/subscription", json: RouteMatrix.subscription("https://push.invalid/\(UUID().uuidString)"))
             return Belongings(
                 client: client,
                 names: [
@@ -36,6 +42,7 @@ import Testing
                     "bundleId": bundle.id.uuidString.lowercased(),
                     "poolId": pool.id.uuidString.lowercased(), "accountId": try #require(token.account), "tokenId": try #require(token.id),
                     "customId": task.taskId, "batchId": batch.batchId, "scheduleId": schedule.scheduleId,
+                    "deviceId": try #require(device.json["id"]?.string, "\(device)"),
                 ], file: file, upload: upload, content: content)
         }
 
@@ -66,6 +73,8 @@ import Testing
             #expect(task.status == .pending && task.priority == 0 && task.requested == nil && task.deadAt == nil, "\(task)")
             let batch: TaskBatch = try await client.get("/tasks/batches/\(names["batchId"] ?? "")").decode()
             #expect(batch.totalTasks == 1 && batch.cancelledTasks == 0 && batch.completedAt == nil, "\(batch)")
+            let devices = try await client.get("/notifications/subscription")
+            #expect(String(decoding: devices.body, as: UTF8.self).contains(names["deviceId"] ?? "-"), "\(devices)")
             let schedules: [TaskSchedule] = try await client.get("/tasks/schedules").decode()
             #expect(schedules.contains { $0.scheduleId == names["scheduleId"] })
         }
@@ -149,7 +158,7 @@ import Testing
         let newcomer = try await SharedServer.client("matrix-newcomer")
         for path in [
             "/files/me", "/files/upload/tasks", "/bundles", "/files/upload/tasks/recent", "/tasks", "/tasks/recent", "/tasks/dead",
-            "/tasks/batches", "/tasks/schedules",
+            "/tasks/batches", "/tasks/schedules", "/notifications", "/notifications/subscription",
         ] {
             #expect(try await newcomer.get(path).json == [], "\(path)")
         }

@@ -45,9 +45,10 @@ enum RouteMatrix {
     /// a Custom task that waits.
     static let names = [
         "fileId", "taskId", "tusId", "streamId", "bundleId", "poolId", "accountId", "tokenId", "customId", "batchId", "scheduleId",
+        "deviceId",
     ]
 
-    static let all: [Route] = drive + tus + resumable + tasks + work + administratorsTasks + live
+    static let all: [Route] = drive + tus + resumable + tasks + work + administratorsTasks + live + notifications
 
     private static let drive: [Route] = [
         Route(method: .POST, path: "/files/upload/create", access: .caller, body: #"{"fileName":"a","fileSize":0}"#),

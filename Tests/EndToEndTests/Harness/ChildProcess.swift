@@ -28,10 +28,11 @@ final class ChildProcess: Sendable {
     /// - Parameters:
     ///   - command: the program, looked up in PATH, and its arguments.
     ///   - environment: all of it; nothing is inherited.
+    ///   - input: the descriptor that becomes stdin; nil: empty.
     ///   - output: the descriptor that becomes stdout; the caller closes its own.
     ///   - errorPath: a file that stderr is appended to.
-    init(_ command: [String], environment: [String: String], output: Int32, errorPath: String) throws {
-        let child = try Spawn.start(command, environment: environment, input: nil, output: output, errorPath: errorPath)
+    init(_ command: [String], environment: [String: String], input: Int32? = nil, output: Int32, errorPath: String) throws {
+        let child = try Spawn.start(command, environment: environment, input: input, output: output, errorPath: errorPath)
         pid = child
         Reaper.shared.watch(child)
         let exit = exit

@@ -1,0 +1,131 @@
+import DriveModel
+import Foundation
+
+/// A notification that an event becomes.
+public struct RingNotification: Hashable, Sendable {
+    public var kind: NotificationKind
+    public var content: PushNotification
+    public var taskId: String?
+    public var urgency: PushOptions.Urgency
+    /// A later notification with the same key takes its place on a device that has not shown it yet.
+    public var collapseKey: String
+    /// Whether it goes to devices, not into the list alone.
+    public var isPushed: Bool
+    /// How long a provider is to keep it.
+    public var timeToLive: Duration
+}
+
+/// Which events become notifications, and what these say. A pure value.
+public enum NotificationRule {
+    /// Events of these types may; all others never do.
+    public static let eventTypes = ["batch.completed", "quota.warning", "task.cancelled", "task.completed", "task.expired", "task.failed"]
+
+    /// News older than this is not pushed any more, only listed.
+    public static let freshness = Duration.seconds(86_400)
+
+    /// What an account is like when an event of its is looked at.
+    public struct Situation: Hashable, Sendable {
+        public var preferences: NotificationPreferences
+        /// Whether somebody of the account looks at the screen.
+        public var isWatching: Bool
+        public var now: Timestamp
+
+        public init(preferences: NotificationPreferences, isWatching: Bool, now: Timestamp) {
+            self.preferences = preferences
+            self.isWatching = isWatching
+            self.now = now
+        }
+    }
+
+    /// The notification; nil where there is none: it is no news, the account does not want it, or it is an upload's and
+    /// somebody watches it.
+    public static func notification(for event: LiveEvent, at time: Timestamp, in situation: Situation) -> RingNotification? {
+        guard let data = try? DriveJSON.value([String: JSONValue].self, from: event.data), let kind = kind(of: event.type, data) else {
+            return nil
+        }
+        let delivery = situation.preferences[kind]
+        guard delivery != .off, !(situation.isWatching && isUpload(data)) else { return nil }
+        let age = max(.zero, situation.now - time)
+        let (title, body) = texts(kind, type: event.type, data)
+        return RingNotification(
+            kind: kind,
+            content: PushNotification(
+                topic: kind.rawValue, title: title, body: String(body.prefix(longestBody)), meta: .object(meta(event, data))),
+            taskId: event.taskId, urgency: urgency(kind), collapseKey: collapseKey(event, data),
+            isPushed: delivery == .push && !situation.isWatching && age < freshness, timeToLive: max(.zero, freshness - age))
+    }
+
+    /// In characters; names and messages have no such bound of their own everywhere.
+    static let longestBody = 1000
+
+    // MARK: Parts
+
+    private static func isUpload(_ data: [String: JSONValue]) -> Bool { data["type"]?.string == TaskType.fileUpload.rawValue }
+
+    private static func kind(of type: String, _ data: [String: JSONValue]) -> NotificationKind? {
+        switch type {
+        case "task.completed":
+            // A part of another upload is no file of its own.
+            guard data["results"]?["concatenatedInto"] == nil else { return nil }
+            return isUpload(data) ? .uploadCompleted : .taskCompleted
+        case "task.failed", "task.expired": return isUpload(data) ? .uploadFailed : .taskFailed
+        case "task.cancelled": return .taskCancelled
+        case "batch.completed": return .batchCompleted
+        case "quota.warning": return .quotaWarning
+        default: return nil
+        }
+    }
+
+    private static func texts(_ kind: NotificationKind, type: String, _ data: [String: JSONValue]) -> (title: String, body: String) {
+        let name = data["name"]?.string ?? ""
+        let reason = data["errorMessage"]?.string
+        // "Name: reason", as far as there are both.
+        let failure = [name, reason].compactMap { $0?.isEmpty == false ? $0 : nil }.joined(separator: ": ")
+        switch kind {
+        case .uploadCompleted: return ("Upload complete", data["results"]?["fileName"]?.string ?? name)
+        case .uploadFailed: return (type == "task.expired" ? "Upload expired" : "Upload failed", reason ?? name)
+        case .taskCompleted: return ("Task complete", name)
+        case .taskFailed: return (type == "task.expired" ? "Task expired" : "Task failed", failure)
+        case .taskCancelled: return ("Cancelled", failure)
+        case .batchCompleted: return batch(name, data)
+        case .quotaWarning:
+            let percent = data["percent"]?.integer ?? 0
+            return (percent >= 100 ? "Storage full" : "Storage almost full", "\(percent) % of your storage is in use.")
+        }
+    }
+
+    private static func batch(_ name: String, _ data: [String: JSONValue]) -> (title: String, body: String) {
+        let total = data["totalTasks"]?.integer ?? 0
+        let failed = data["failedTasks"]?.integer ?? 0
+        let cancelled = data["cancelledTasks"]?.integer ?? 0
+        let outcome =
+            failed + cancelled == 0
+            ? "all \(total) tasks completed"
+            : "\(data["completedTasks"]?.integer ?? 0) of \(total) tasks completed, \(failed) failed, \(cancelled) cancelled"
+        return (failed > 0 ? "Batch ended with failures" : "Batch complete", name.isEmpty ? outcome : "\(name): \(outcome)")
+    }
+
+    private static func urgency(_ kind: NotificationKind) -> PushOptions.Urgency {
+        switch kind {
+        case .uploadFailed, .taskFailed, .quotaWarning: .high
+        case .uploadCompleted, .taskCompleted, .batchCompleted: .normal
+        case .taskCancelled: .low
+        }
+    }
+
+    private static func collapseKey(_ event: LiveEvent, _ data: [String: JSONValue]) -> String {
+        if let taskId = event.taskId { return "task-\(taskId)" }
+        if let batch = data["batchId"]?.string { return "batch-\(batch)" }
+        return event.type == "quota.warning" ? "quota" : "event-\(event.sequence)"
+    }
+
+    /// What the program gets: the event's number and what it is about, never its free texts again.
+    private static func meta(_ event: LiveEvent, _ data: [String: JSONValue]) -> [String: JSONValue] {
+        var meta: [String: JSONValue] = ["sequence": .integer(event.sequence), "event": .string(event.type)]
+        meta["taskId"] = event.taskId.map { .string($0) }
+        for name in ["batchId", "errorCode", "percent"] { meta[name] = data[name] }
+        meta["taskType"] = data["type"]
+        meta["fileId"] = data["results"]?["fileId"]
+        return meta
+    }
+}

@@ -1,0 +1,42 @@
+import DriveEvents
+
+extension DriveConfiguration {
+    /// Notifications to people's devices.
+    package struct Ring: Sendable, Equatable {
+        /// Networks that a subscriber's Web Push endpoint may lead into.
+        package enum Networks: String, Sendable, Equatable, CaseIterable {
+            /// The public Internet alone.
+            case `public`
+            /// Private networks too.
+            case `private`
+            /// Loopback too, there also without TLS: for tests.
+            case any
+
+            var policy: PushAddressPolicy {
+                switch self {
+                case .public: .publicInternet
+                case .private: PushAddressPolicy(allowsLoopback: false, allowsPrivateNetworks: true)
+                case .any: .any
+                }
+            }
+        }
+
+        package var webPush = true
+        /// Nil: generated at the first start, and kept sealed in the database.
+        package var vapidKeyFile: String?
+        /// Nil: the public address where that is `https`.
+        package var vapidSubject: String?
+        package var networks = Networks.public
+        package var apnsKeyFile: String?
+        package var apnsKeyId: String?
+        package var apnsTeamId: String?
+        package var apnsTopic: String?
+        package var apnsServer = APNsProvider.production
+        package var fcmServiceAccountFile: String?
+        package var fcmServer = FCMProvider.production
+        /// Certificates in PEM beside those that the system trusts.
+        package var caFile: String?
+        /// How long past notifications are kept.
+        package var retention: Duration = .seconds(90 * 86_400)
+    }
+}

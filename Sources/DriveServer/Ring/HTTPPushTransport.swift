@@ -1,0 +1,121 @@
+import AsyncHTTPClient
+import DriveEvents
+import DriveModel
+import NIOCore
+import NIOHTTP1
+import NIOSSL
+
+/// Sends the push providers' requests. It follows no redirect, takes no proxy, and checks the peer it has connected to where a
+/// subscriber chose the address: on each new connection, before the first byte of a request.
+final class HTTPPushTransport: PushTransport {
+    /// For a whole exchange, the answer's body included.
+    static let patience = Duration.seconds(15)
+
+    private let policy: PushAddressPolicy
+    /// For addresses that subscribers chose.
+    private let guarded: HTTPClient
+    private let trusted: HTTPClient
+    /// For a provider that speaks HTTP/2 alone: any other connection is given up.
+    private let http2: HTTPClient
+
+    /// - Parameters:
+    ///   - policy: where subscribers' addresses may lead; a request with another one is refused.
+    ///   - authorities: certificates that are trusted beside the system's.
+    init(policy: PushAddressPolicy, authorities: [NIOSSLCertificate], eventLoopGroup: any EventLoopGroup) {
+        self.policy = policy
+        var base = HTTPClient.Configuration(redirectConfiguration: .disallow)
+        if !authorities.isEmpty {
+            var tls = TLSConfiguration.makeClientConfiguration()
+            tls.additionalTrustRoots = [.certificates(authorities)]
+            base.tlsConfiguration = tls
+        }
+        base.timeout.connect = .seconds(10)
+        // Else a refused connection is tried again until the time is over, and the reason is lost.
+        base.connectionPool.retryConnectionEstablishment = false
+        func client(_ change: (inout HTTPClient.Configuration) -> Void) -> HTTPClient {
+            var configuration = base
+            change(&configuration)
+            return HTTPClient(eventLoopGroupProvider: .shared(eventLoopGroup), configuration: configuration)
+        }
+        trusted = client { _ in }
+        http2 = client { $0.http1_1ConnectionDebugInitializer = { Self.giveUp($0, PushTransportError.unreachable) } }
+        guarded = client { configuration in
+            let check: @Sendable (any Channel) -> EventLoopFuture<Void> = { channel in
+                guard let address = channel.remoteAddress?.ipAddress, policy.allows(address) else {
+                    return Self.giveUp(channel, PushTransportError.addressRefused)
+                }
+                return channel.eventLoop.makeSucceededVoidFuture()
+            }
+            configuration.http1_1ConnectionDebugInitializer = check
+            configuration.http2ConnectionDebugInitializer = check
+        }
+    }
+
+    /// The client does not close a connection that it was told not to use. It is told after the end: the other way round it
+    /// would hear of the end of a connection that it knows no more.
+    private static func giveUp(_ channel: any Channel, _ error: PushTransportError) -> EventLoopFuture<Void> {
+        channel.close(promise: nil)
+        return channel.closeFuture.flatMapThrowing { throw error }
+    }
+
+    func send(_ request: PushRequest) async throws -> PushResponse {
+        let client: HTTPClient
+        switch request.destination {
+        case .trusted: client = request.needsHTTP2 ? http2 : trusted
+        case .untrusted(let policy):
+            guard policy == self.policy else { throw PushTransportError.addressRefused }
+            client = guarded
+        }
+        return try await withThrowingTaskGroup(of: PushResponse.self) { group in
+            group.addTask { try await Self.exchange(request, over: client) }
+            // The client's own deadline ends with the head of the reply; this one covers the body too.
+            group.addTask {
+                try await Task.sleep(for: Self.patience)
+                throw PushTransportError.timedOut
+            }
+            defer { group.cancelAll() }
+            guard let response = try await group.next() else { throw PushTransportError.timedOut }
+            return response
+        }
+    }
+
+    private static func exchange(_ request: PushRequest, over client: HTTPClient) async throws -> PushResponse {
+        var outgoing = HTTPClientRequest(url: request.url)
+        outgoing.method = HTTPMethod(rawValue: request.method)
+        for header in request.headers { outgoing.headers.add(name: header.name, value: header.value) }
+        outgoing.body = .bytes(request.body)
+        do {
+            let response = try await client.execute(outgoing, timeout: .nanoseconds(patience.wholeMicroseconds * 1000))
+            return PushResponse(
+                status: Int(response.status.code), headers: response.headers.map { PushHeader($0.name.lowercased(), $0.value) },
+                body: try await body(of: response))
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    /// What is behind the bound is dropped, and the connection with it.
+    private static func body(of response: HTTPClientResponse) async throws -> [UInt8] {
+        var body: [UInt8] = []
+        for try await part in response.body {
+            body.append(contentsOf: part.readableBytesView.prefix(PushResponse.maximumBody - body.count))
+            if body.count >= PushResponse.maximumBody { break }
+        }
+        return body
+    }
+
+    private static func failure(_ error: any Error) -> any Error {
+        switch error {
+        case let error as PushTransportError: error
+        case let error as HTTPClientError where error == .deadlineExceeded || error == .connectTimeout: PushTransportError.timedOut
+        case let error as HTTPClientError where error == .cancelled: CancellationError()
+        case is CancellationError: error
+        default: PushTransportError.unreachable
+        }
+    }
+
+    /// Closes the connections; to be called once, at the end.
+    func shutdown() async {
+        for client in [guarded, trusted, http2] { try? await client.shutdown() }
+    }
+}
