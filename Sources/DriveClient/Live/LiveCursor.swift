@@ -38,7 +38,8 @@ struct LiveCursor: Hashable, Sendable {
             return .message(.snapshot(snapshot))
         case "closed":
             let reason: Closed = try decode(event)
-            return .closed(ErrorReply(code: reason.code, message: reason.message, status: 503, details: [:], requestId: nil))
+            return .closed(
+                ErrorReply(code: reason.code, message: reason.message, status: reason.status ?? 503, details: [:], requestId: nil))
         default:
             guard let sequence = event.id.flatMap({ Int64($0) }) else { return .nothing }
             if let seen, sequence <= seen { return .nothing }
@@ -51,6 +52,8 @@ struct LiveCursor: Hashable, Sendable {
     private struct Closed: Decodable {
         var code: String
         var message: String
+        /// As if it were the answer to a request.
+        var status: Int?
     }
 
     private func decode<Value: Decodable>(_ event: ServerSentEvent) throws(DriveClientError) -> Value {

@@ -27,11 +27,14 @@ public enum LiveEventMessage: Hashable, Sendable {
         /// The number after which events follow.
         public var sequence: Int64
         public var beginning: Beginning
+        /// What the server has to say of the options: of types that it does not know.
+        public var warning: String?
 
-        public init(accountId: UUID, sequence: Int64, beginning: Beginning) {
+        public init(accountId: UUID, sequence: Int64, beginning: Beginning, warning: String? = nil) {
             self.accountId = accountId
             self.sequence = sequence
             self.beginning = beginning
+            self.warning = warning
         }
     }
 
@@ -66,5 +69,18 @@ public enum LiveEventMessage: Hashable, Sendable {
 
         /// The task it tells of; nil where it is of none.
         public var taskId: String? { data["taskId"]?.string }
+
+        /// When it happened, as its data say; nil where they do not.
+        public var time: Timestamp? {
+            for name in Self.times {
+                if let time = data[name]?.string.flatMap({ Timestamp($0) }) { return time }
+            }
+            return nil
+        }
+
+        /// The members of an event's data that say when it happened; others of such names, `runAt` say, tell of other times.
+        private static let times = [
+            "completedAt", "failedAt", "changedAt", "stalledAt", "deletedAt", "movedAt", "updatedAt", "lastActivity", "createdAt",
+        ]
     }
 }

@@ -17,6 +17,11 @@ public struct LiveEvents: AsyncSequence, Sendable {
     let types: [String]
     let taskIds: [String]
     let policy: RetryPolicy
+    /// Told what becomes of the connection.
+    var onOutage: (@Sendable (LiveOutage.News) -> Void)?
+
+    /// The server takes so many tasks at once.
+    static let maximumTasks = 100
 
     public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(self) }
 
@@ -47,6 +52,7 @@ public struct LiveEvents: AsyncSequence, Sendable {
         private var lastDelay = Duration.zero
         /// When the stream began over this connection; nil before it did.
         private var readySince: Duration?
+        private var outage = LiveOutage()
         private var isOver = false
 
         init(_ events: LiveEvents) {
@@ -74,7 +80,7 @@ public struct LiveEvents: AsyncSequence, Sendable {
         mutating func nextSign(isolation actor: isolated (any Actor)?) async throws(DriveClientError) -> Sign? {
             while !isOver {
                 do throws(DriveClientError) {
-                    if let message = try nextWaiting() { return .message(message) }
+                    if let message = try nextWaiting() { return tell(message) }
                     if connection == nil { try await connect(isolation: actor) }
                     guard let connection else { continue }
                     let comments = parser.comments
@@ -82,11 +88,16 @@ public struct LiveEvents: AsyncSequence, Sendable {
                     if waiting.isEmpty, parser.comments != comments { return .keepAlive }
                 } catch {
                     if case .cancelled = error { break }
-                    return .message(try interrupted(by: error))
+                    return tell(try interrupted(by: error))
                 }
             }
             end()
             return nil
+        }
+
+        private mutating func tell(_ message: LiveEventMessage) -> Sign {
+            if let news = outage.hear(message) { events.onOutage?(news) }
+            return .message(message)
         }
 
         private mutating func take(_ bytes: [UInt8]) throws(DriveClientError) {

@@ -16,11 +16,12 @@ actor TaskFollower {
     private let scope: AccountScope
     private let policy: RetryPolicy
     private let onLooks: @Sendable () -> Void
+    private let onOutage: @Sendable (LiveOutage.News) -> Void
     private var hasLooked = false
 
     init(
         client: DriveClient, board: TaskBoard, source: sending Source, scope: AccountScope = .own, policy: RetryPolicy,
-        onLooks: @escaping @Sendable () -> Void = {}
+        onLooks: @escaping @Sendable () -> Void = {}, onOutage: @escaping @Sendable (LiveOutage.News) -> Void = { _ in }
     ) {
         self.client = client
         self.board = board
@@ -28,6 +29,7 @@ actor TaskFollower {
         self.scope = scope
         self.policy = policy
         self.onLooks = onLooks
+        self.onOutage = onOutage
     }
 
     /// The next change; nil where all have ended, or where the task that reads was cancelled.
@@ -60,7 +62,8 @@ actor TaskFollower {
 
     private func connect(orLooksEvery interval: Duration) {
         let ids = board.ids == nil || board.followed.count > Self.maximumIds ? nil : board.followed
-        let events = client.events(types: ["task.*"], taskIds: ids?.sorted() ?? [], retrying: policy)
+        var events = client.events(types: ["task.*"], taskIds: ids?.sorted() ?? [], retrying: policy)
+        events.onOutage = onOutage
         source = .events(events.makeAsyncIterator(), of: ids, orLooksEvery: interval)
     }
 

@@ -38,13 +38,15 @@ extension DriveClient {
     ///   - ids: nil: all open ones.
     ///   - interval: between two looks, at a server without live events: an older one.
     ///   - onLooks: told once, where the server has no live events.
+    ///   - onOutage: told once when the connection of the events is lost, and once when it is back. It must not block.
     public func followTasks(
         _ ids: Set<String>? = nil, orEvery interval: Duration = .seconds(1), retrying policy: RetryPolicy = RetryPolicy(),
-        onLooks: @escaping @Sendable () -> Void = {}
+        onLooks: @escaping @Sendable () -> Void = {}, onOutage: @escaping @Sendable (LiveOutage.News) -> Void = { _ in }
     ) -> AsyncThrowingStream<TaskSummary, any Error> {
         stream(
             TaskFollower(
-                client: self, board: TaskBoard(ids), source: .unconnected(orLooksEvery: interval), policy: policy, onLooks: onLooks))
+                client: self, board: TaskBoard(ids), source: .unconnected(orLooksEvery: interval), policy: policy, onLooks: onLooks,
+                onOutage: onOutage))
     }
 
     /// Waits for a task of the caller to end. Returns it as it ended, well or not.

@@ -26,6 +26,12 @@ struct Console: Sendable {
         if !quiet, !json { Self.printError(line) }
     }
 
+    /// Says that something failed that may pass.
+    func hint(tryingAgainAfter error: DriveClientError) {
+        let text = error.description
+        hint(text + (text.hasSuffix(".") ? "" : ".") + " Trying again.")
+    }
+
     static func printError(_ line: String) {
         StandardStream.error(line)
     }

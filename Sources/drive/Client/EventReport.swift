@@ -4,39 +4,66 @@ import DriveModel
 /// Prints live events: a line each for people, a packet each for programs.
 struct EventReport {
     private let console: Console
-    private let now: @Sendable () -> Timestamp
-    private var hasBegun = false
-    private var isInterrupted = false
+    /// What is watched, in words, and from where.
+    private let wish: String
+    private let since: Int64?
+    private let time: LocalTime
+    private var outage = LiveOutage()
+    /// The number of the last event that was told of; nil before the stream begins.
+    private var last: Int64?
 
-    init(console: Console, now: @escaping @Sendable () -> Timestamp = Surroundings.system.now) {
+    init(console: Console, types: [String] = [], taskIds: [String] = [], since: Int64? = nil, time: LocalTime = LocalTime()) {
         self.console = console
-        self.now = now
+        self.since = since
+        self.time = time
+        wish = Self.wish(types, taskIds)
     }
 
     mutating func show(_ message: LiveEventMessage) throws {
         if console.json, let packet = try Self.packet(message) { console.answer(packet) }
+        let news = outage.hear(message)
         switch message {
-        case .ready(let ready): begin(ready)
+        case .ready(let ready):
+            for line in begin(ready, isBack: news == .back) { console.hint(line) }
         case .snapshot(let snapshot):
             if !snapshot.tasks.isEmpty { console.hint("\(snapshot.tasks.count) tasks are open (drive tasks).") }
         case .event(let event):
-            if !console.json { console.answer("\(now().description.prefix(19).suffix(8))  \(Self.line(event))") }
-        case .interrupted(let error, _):
-            // Once per outage, however many attempts it takes.
-            if !isInterrupted { console.hint("\(error) Trying again.") }
-            isInterrupted = true
+            last = event.sequence
+            // Of the few that do not say when: when it came.
+            if !console.json { console.answer("\(time.text(event.time ?? time.now()))  \(Self.line(event))") }
+        case .interrupted:
+            if case .lost(let error)? = news { console.hint(tryingAgainAfter: error) }
         }
     }
 
-    private mutating func begin(_ ready: LiveEventMessage.Ready) {
-        switch ready.beginning {
-        case .now where !hasBegun: console.hint("Watching; the last event so far is \(ready.sequence).")
-        case .now, .gap: console.hint("What happened before event \(ready.sequence + 1) is not known here.")
-        case .resumed where isInterrupted: console.hint("Connected again; nothing was missed.")
-        case .resumed: break
+    /// What a person is told where the stream begins, or goes on.
+    mutating func begin(_ ready: LiveEventMessage.Ready, isBack: Bool = false) -> [String] {
+        defer { last = ready.sequence }
+        guard let last else {
+            let missing = since.flatMap { since -> String? in
+                guard ready.beginning != .resumed else { return nil }
+                return since > ready.sequence
+                    ? "There is no event #\(since) yet; the last one is #\(ready.sequence)."
+                    : "Not all that came after #\(since) is kept any more."
+            }
+            let warning = ready.warning.map { "Warning: \($0)" }
+            return [missing, warning, "Watching \(wish) after #\(ready.sequence); Ctrl-C ends."].compactMap(\.self)
         }
-        hasBegun = true
-        isInterrupted = false
+        if ready.sequence < last { return ["The server counts its events anew; the last one is #\(ready.sequence)."] }
+        if ready.beginning != .resumed, ready.sequence > last {
+            return ["Connected again; events #\(last + 1) to #\(ready.sequence) cannot be shown."]
+        }
+        return isBack ? ["Connected again; nothing was missed."] : []
+    }
+
+    /// `all events`, `task.*, batch.completed of 2 tasks`.
+    private static func wish(_ types: [String], _ taskIds: [String]) -> String {
+        let kinds = types.isEmpty ? "all events" : types.joined(separator: ", ")
+        switch taskIds.count {
+        case 0: return kinds
+        case 1: return "\(kinds) of task \(taskIds[0])"
+        default: return "\(kinds) of \(taskIds.count) tasks"
+        }
     }
 
     /// `#12  task.progress  3kTz…  45 %  word-count  line 2 of 4`.

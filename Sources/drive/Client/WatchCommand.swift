@@ -8,7 +8,7 @@ struct WatchCommand: AsyncParsableCommand {
         commandName: "watch",
         abstract: "Show what happens in your account as it happens.",
         discussion: """
-            One line per event, until Ctrl-C. A connection that is lost is made again, and goes on where it broke off. \
+            One line per event, with the time at which it happened, until Ctrl-C. A connection that is lost is made again, and goes on where it broke off. \
             With --json each line is a packet as the server's WebSocket sends it: ready, snapshot (the open tasks), then events.
 
             Examples:
@@ -46,10 +46,10 @@ struct WatchCommand: AsyncParsableCommand {
         try await options.run { context in
             let settings = context.settings
             let types = settings.text(command.types, "DRIVE_TYPES")?.split(separator: ",").map(String.init) ?? []
+            let since = try settings.number(command.since, "DRIVE_SINCE").map(Int64.init)
             let events = context.client.events(
-                since: try settings.number(command.since, "DRIVE_SINCE").map(Int64.init), types: types, taskIds: command.task,
-                retrying: try command.policy(settings))
-            var report = EventReport(console: context.console)
+                since: since, types: types, taskIds: command.task, retrying: try command.policy(settings))
+            var report = EventReport(console: context.console, types: types, taskIds: command.task, since: since)
             do {
                 for try await message in events {
                     try report.show(message)

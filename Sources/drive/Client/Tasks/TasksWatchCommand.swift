@@ -89,7 +89,14 @@ extension ClientContext {
         case (nil, let interval?): return client.watchOpenTasks(every: interval)
         case (_, nil):
             let console = console
-            return client.followTasks(ids) { console.hint("This server has no live events; it is asked once a second.") }
+            return client.followTasks(
+                ids, onLooks: { console.hint("This server has no live events; it is asked once a second.") },
+                onOutage: { news in
+                    switch news {
+                    case .lost(let error): console.hint(tryingAgainAfter: error)
+                    case .back: console.hint("Connected again.")
+                    }
+                })
         }
     }
 }
@@ -97,15 +104,15 @@ extension ClientContext {
 /// Prints the news of watched tasks, and remembers how they ended.
 struct WatchBoard {
     private let console: Console
-    private let now: @Sendable () -> Timestamp
+    private let time: LocalTime
     /// The last line of each task that has not ended.
     private var lines: [String: String] = [:]
     private var failures = 0
     private(set) var isEmpty = true
 
-    init(console: Console, now: @escaping @Sendable () -> Timestamp = Surroundings.system.now) {
+    init(console: Console, time: LocalTime = LocalTime()) {
         self.console = console
-        self.now = now
+        self.time = time
     }
 
     mutating func show(_ task: TaskSummary) throws {
@@ -115,7 +122,7 @@ struct WatchBoard {
         let line = Self.line(task)
         // Not every change shows in a line.
         if lines.updateValue(line, forKey: task.taskId) != line {
-            console.answer("\(now().description.prefix(19).suffix(8))  \(line)")
+            console.answer("\(time.text(time.now()))  \(line)")
         }
         if task.status.isTerminal { lines[task.taskId] = nil }
     }

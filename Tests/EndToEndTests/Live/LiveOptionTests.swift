@@ -1,0 +1,118 @@
+import DriveModel
+import Foundation
+import Testing
+
+/// What a client gets that asks for something there is not: no stream that waits in silence.
+@Suite(.timeLimit(.minutes(1))) struct LiveOptionTests {
+    @Test(arguments: ["taskIds=x", "type=task.*", "types=task.*&Since=3", "=5", "last_event_id=4"])
+    func aQueryWithAnUnknownOptionIsRefused(query: String) async throws {
+        let client = try await SharedServer.client("live-option")
+        for path in ["/api/events", "/drive/events"] {
+            do {
+                _ = try await LiveStream.open(client.port, "\(path)?\(query)", token: client.token)
+                Issue.record("a stream for \(query)")
+            } catch let error as LiveSocket.Refused {
+                expectRefusal(error.reply, 400, "INVALID_REQUEST", comment: query)
+                let text = String(decoding: error.reply.body, as: UTF8.self)
+                #expect(text.contains("there are: ") && text.contains("lastEventId, since, task, token, types."), "\(text)")
+            }
+        }
+    }
+
+    /// A client that cannot set the field `Last-Event-ID` says it in the query, beside the `since` it began with.
+    @Test func theLastEventIdMayStandInTheQuery() async throws {
+        let client = try await SharedServer.client("live-option-last")
+        for _ in 0..<3 { try await client.makeCustom(uniqueKind("live-option")) }
+        for (query, fields, first) in [
+            ("since=0&lastEventId=2", [], 3), ("since=1&lastEventId=", [], 1), ("lastEventId=2", ["Last-Event-ID: 1"], 2),
+        ] as [(String, [String], Int64)] {
+            let stream = try await LiveStream.open(client.port, "/api/events?\(query)", token: client.token, fields: fields)
+            let ready = try await stream.packet("ready")
+            guard ready.data["beginning"] == "resumed" else {
+                #expect(query.hasSuffix("="), "\(query): \(ready)")
+                continue
+            }
+            #expect(try await stream.packet().sequence == first, "\(query)")
+        }
+    }
+
+    @Test func aSubscriptionWithAnUnknownOptionIsRefusedAndTheConnectionStays() async throws {
+        let client = try await SharedServer.client("live-option-subscribe")
+        let live = try await LiveSocket.signedIn(client)
+        try await live.send(["type": "subscribe", "data": ["types": ["task.cancelled"]]])
+        #expect(try await live.packet("subscribed").data == ["types": ["task.cancelled"]])
+        let messages: [JSONValue] = [
+            ["type": "subscribe", "data": ["task": ["x"]]], ["type": "subscribe", "data": ["taskIds": [], "task": "x"]],
+            ["type": "subscribe", "task": ["x"]], ["type": "subscribe", "data": .null, "task": ["x"]],
+            ["type": "subscribe", "data": ["task_types": ["x"], "types": .null]],
+        ]
+        for message in messages {
+            try await live.send(message)
+            let error = try await live.packet("error")
+            #expect(error.data["code"] == "INVALID_REQUEST" && error.data["details"]?["rule"] == "option", "\(message): \(error)")
+            #expect(error.data["message"]?.string?.hasSuffix("there are: taskIds, types.") == true, "\(error)")
+        }
+        // The filter is the old one.
+        let task = try await client.makeCustom(uniqueKind("live-option"))
+        try await client.changed(task.taskId, "cancel")
+        try await live.packet("task.cancelled")
+        // What a gateway frames a message with is no option, nor does an option have one spelling alone.
+        try await live.send(["type": "subscribe", "data": ["task_ids": [.string(task.taskId)]], "endpoint": "drive"])
+        #expect(try await live.packet("subscribed").data == ["taskIds": [.string(task.taskId)]])
+        try await live.send(["type": "subscribe", "types": ["task.*"], "endpoint": "drive", "error_message": .null])
+        #expect(try await live.packet("subscribed").data == ["types": ["task.*"]])
+    }
+
+    // MARK: Types
+
+    private static let known = [
+        "batch.completed", "bundle.created", "bundle.deleted", "bundle.updated", "file.created", "file.deleted", "file.moved",
+        "file.updated", "quota.warning", "task.cancelled", "task.completed", "task.created", "task.expired", "task.failed", "task.paused",
+        "task.progress", "task.resumed", "task.retrying", "task.stalled", "upload.completed", "upload.failed", "upload.progress",
+        "task.*", "batch.*", "upload.*", "file.*", "bundle.*", "quota.*",
+    ]
+
+    struct Wish: Sendable {
+        var types: [String]
+        /// What the warning has; nil where there is none.
+        var says: [String]?
+    }
+
+    static let wishes = [
+        Wish(types: known, says: nil), Wish(types: ["task.complete"], says: ["task.complete; did you mean task.completed?"]),
+        Wish(types: ["Task.Completed", "task.*"], says: ["did you mean task.completed?"]),
+        Wish(types: ["tasks.*"], says: ["did you mean task.*?"]), Wish(types: ["upload.done"], says: ["there are: upload.completed, "]),
+        Wish(types: ["moon.full"], says: ["the type moon.full."]),
+        Wish(types: ["a.a", "b.b", "c.c", "d.d", "e.e"], says: ["a.a", "b.b", "c.c", "Nor has one 2 more of them."]),
+    ]
+
+    @Test(arguments: wishes) func anUnknownTypeIsAWarning(_ wish: Wish) async throws {
+        let client = try await SharedServer.client("live-types")
+        let live = try await LiveSocket.signedIn(client)
+        try await live.send(["type": "subscribe", "data": ["types": .array(wish.types.map { .string($0) })]])
+        let answer = try await live.packet("subscribed")
+        #expect(answer.data["types"] == .array(wish.types.sorted().map { .string($0) }), "it holds all the same: \(answer)")
+        let stream = try await LiveStream.open(
+            client.port, "/api/events?types=\(wish.types.joined(separator: ","))", token: client.token)
+        for packet in [answer, try await stream.packet("ready")] {
+            let warning = packet.data["warning"]?.string
+            #expect((warning == nil) == (wish.says == nil), "\(packet)")
+            for text in wish.says ?? [] { #expect(warning?.contains(text) == true, "\(packet)") }
+        }
+    }
+
+    /// As for the router.
+    @Test func aSlashTooManyIsPassedOver() async throws {
+        let client = try await SharedServer.client("live-slash")
+        for path in ["/ws/", "/api/ws/", "/drive/ws/"] {
+            let socket = try await LiveSocket.open(client.port, path, token: client.token)
+            _ = try await socket.packet("ready")
+            do {
+                _ = try await LiveSocket.open(client.port, path, token: client.token, fields: [])
+                Issue.record("a WebSocket at \(path) without a handshake")
+            } catch let error as LiveSocket.Refused {
+                expectRefusal(error.reply, 426, "UPGRADE_REQUIRED", comment: path)
+            }
+        }
+    }
+}
