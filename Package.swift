@@ -22,7 +22,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.34.1"),
         .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.2"),
+        .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.38.0", traits: []),
         .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
+        .package(url: "https://github.com/grpc/grpc-swift-2.git", from: "2.4.0"),
+        .package(url: "https://github.com/grpc/grpc-swift-nio-transport.git", from: "2.9.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.0", traits: []),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.0"),
         .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
@@ -89,10 +92,27 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        // Apart, so that nothing else waits for gRPC to be compiled.
+        .target(
+            name: "DriveRing",
+            dependencies: [
+                "DriveModel", "DriveEvents",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+                .product(name: "NIOCertificateReloading", package: "swift-nio-extras"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ],
+            exclude: ["ring.proto"],
+            swiftSettings: strict
+        ),
         .target(
             name: "DriveServer",
             dependencies: [
-                "DriveModel", "DriveDatabase", "DriveCrypto", "DriveStorage", "DriveEvents", "DriveTasks", "DriveUploads", "CLibZ",
+                "DriveModel", "DriveDatabase", "DriveCrypto", "DriveStorage", "DriveEvents", "DriveRing", "DriveTasks", "DriveUploads",
+                "CLibZ",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -195,9 +215,19 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
+            name: "DriveRingTests",
+            dependencies: [
+                "DriveModel", "DriveEvents", "DriveRing",
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "DriveServerTests",
             dependencies: [
-                "DriveModel", "DriveCrypto", "DriveDatabase", "DriveEvents", "DriveTasks", "DriveServer", "TestSupport", "EngineTestSupport",
+                "DriveModel", "DriveCrypto", "DriveDatabase", "DriveEvents", "DriveTasks", "DriveServer", "TestSupport",
+                "EngineTestSupport",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),

@@ -126,6 +126,11 @@ public struct SQLRow: Sendable {
         try DriveJSON.value(type, from: try text(column))
     }
 
+    /// The same where there may be none.
+    public func optionalDecoded<Value: Decodable>(_ column: String, as type: Value.Type = Value.self) throws -> Value? {
+        try optionalText(column).map { try DriveJSON.value(type, from: $0) }
+    }
+
     private func required<Value>(
         _ column: String, _ read: (String) throws(DatabaseError) -> Value?
     ) throws(DatabaseError) -> Value {

@@ -16,6 +16,19 @@ public struct DriveEvent: Hashable, Sendable {
     }
 }
 
+/// What a packet that another program sent brings beside its type and data. An event that has it is that program's: it becomes no
+/// notification, and no other gateway gets it.
+public struct EventRelay: Codable, Hashable, Sendable {
+    /// The one device that it is for; nil: all of them.
+    public var deviceId: String?
+    public var errorMessage: String?
+
+    public init(deviceId: String? = nil, errorMessage: String? = nil) {
+        self.deviceId = deviceId
+        self.errorMessage = errorMessage
+    }
+}
+
 /// An event as it is written: encoded before the transaction.
 public struct OutboxEvent: Hashable, Sendable {
     public var account: UUID
@@ -23,12 +36,15 @@ public struct OutboxEvent: Hashable, Sendable {
     public var taskId: String?
     /// JSON text of an object.
     public var data: String
+    /// JSON text of an ``EventRelay``; nil: an event of our own.
+    public var relay: String?
 
-    public init(account: UUID, type: String, taskId: String?, data: String) {
+    public init(account: UUID, type: String, taskId: String?, data: String, relay: String? = nil) {
         self.account = account
         self.type = type
         self.taskId = taskId
         self.data = data
+        self.relay = relay
     }
 }
 
@@ -66,8 +82,13 @@ public enum EventOutbox {
             sql.notify(channel, id)
             if events.count == 1, byAccount.count == 1, let event = events.first {
                 try sql.execute(
-                    "INSERT INTO events (account_id, sequence, type, task_id, data, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
-                    [.uuid(account), .integer(first), .text(event.type), .text(event.taskId), .json(event.data), .timestamp(now)])
+                    """
+                    INSERT INTO events (account_id, sequence, type, task_id, data, created_at, relay) VALUES ($1, $2, $3, $4, $5, $6, $7)
+                    """,
+                    [
+                        .uuid(account), .integer(first), .text(event.type), .text(event.taskId), .json(event.data), .timestamp(now),
+                        event.relay.map { .json($0) } ?? .null,
+                    ])
                 return
             }
             for (index, event) in events.enumerated() {
@@ -77,15 +98,16 @@ public enum EventOutbox {
                     row.add("type", event.type)
                     if let taskId = event.taskId { row.add("task_id", taskId) }
                     row.add("data", json: event.data)
+                    if let relay = event.relay { row.add("relay", json: relay) }
                 }
             }
         }
         let table = sql.dialect.rows(
-            "$1", ["account_id": .uuid, "sequence": .bigint, "type": .text, "task_id": .text, "data": .json])
+            "$1", ["account_id": .uuid, "sequence": .bigint, "type": .text, "task_id": .text, "data": .json, "relay": .json])
         try sql.execute(
             """
-            INSERT INTO events (account_id, sequence, type, task_id, data, created_at)
-            SELECT x.account_id, x.sequence, x.type, x.task_id, x.data, $2 FROM \(table)
+            INSERT INTO events (account_id, sequence, type, task_id, data, created_at, relay)
+            SELECT x.account_id, x.sequence, x.type, x.task_id, x.data, $2, x.relay FROM \(table)
             """, [rows.value, .timestamp(now)])
     }
 

@@ -3,6 +3,7 @@ import Glibc
 #elseif canImport(Darwin)
 import Darwin
 #endif
+import Foundation
 
 /// What a rule may ask of the world: the time of day and randomness. Injected, so that tests decide both.
 public struct Surroundings: Sendable {
@@ -36,6 +37,15 @@ public struct Surroundings: Sendable {
     /// A new unguessable identifier: 22 letters and digits, 128 random bits at least.
     public func newIdentifier() -> String {
         Self.identifier(from: randomBytes(32))
+    }
+
+    /// A new unguessable UUID of version 4 (RFC 9562 section 5.4).
+    public func newUUID() -> UUID {
+        var bytes = randomBytes(16)
+        guard bytes.count == 16 else { return UUID() }
+        bytes[6] = bytes[6] & 0x0F | 0x40
+        bytes[8] = bytes[8] & 0x3F | 0x80
+        return bytes.withUnsafeBytes { UUID(uuid: $0.loadUnaligned(as: uuid_t.self)) }
     }
 
     static func identifier(from bytes: [UInt8]) -> String {

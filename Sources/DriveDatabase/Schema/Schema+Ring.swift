@@ -2,6 +2,13 @@ extension Schema {
     /// Version 6: the devices, preferences and past notifications of accounts, and how far their events became notifications.
     enum Ring {
         static let statements = [
+            // What a packet of another program brings beside its type and data. Null: an event of our own.
+            "ALTER TABLE events ADD COLUMN relay {json}",
+            // Events that may become notifications, a few among many. A query has to say the same condition, in the same words.
+            """
+            CREATE INDEX idx_events_news ON events (created_at) WHERE type IN ('batch.completed', 'notification.received',
+            'quota.warning', 'task.cancelled', 'task.completed', 'task.expired', 'task.failed') AND relay IS NULL
+            """,
             // `token` is sealed with the master key. `fingerprint` is keyed too: one token has one, and it gives nothing away.
             """
             CREATE TABLE ring_devices (
@@ -28,11 +35,12 @@ extension Schema {
             "CREATE TABLE ring_cursors (account_id {uuid} PRIMARY KEY, sequence {bigint} NOT NULL){clustered}",
             // What happened before there were notifications is nobody's news.
             "INSERT INTO ring_cursors (account_id, sequence) SELECT account_id, last_sequence FROM event_sequences",
-            // Servers on which somebody of the account looks at the screen; each says so again before it expires.
+            // Who is where on which server: `connected`, `foreground` (somebody looks at the screen), or `device:` and its id. Each
+            // server says so again before it expires.
             """
             CREATE TABLE ring_presence (
-                account_id {uuid} NOT NULL, server_id {text} NOT NULL, expires_at {timestamp} NOT NULL,
-                PRIMARY KEY (account_id, server_id)){clustered}
+                account_id {uuid} NOT NULL, place {text} NOT NULL, server_id {text} NOT NULL, expires_at {timestamp} NOT NULL,
+                PRIMARY KEY (account_id, place, server_id)){clustered}
             """,
             "CREATE INDEX idx_ring_presence_server ON ring_presence (server_id)",
             "CREATE INDEX idx_ring_presence_expires ON ring_presence (expires_at)",

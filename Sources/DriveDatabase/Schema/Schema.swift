@@ -16,7 +16,7 @@ public enum Schema {
         Migration(version: 3, name: "stream uploads", statements: Streams.statements),
         Migration(version: 4, name: "task engine", statements: Tasks.statements),
         Migration(version: 5, name: "task ends", statements: TaskEnds.statements),
-        Migration(version: 6, name: "notifications", statements: Ring.statements),
+        Migration(version: 6, name: "notifications", statements: Ring.statements + RingForwarding.statements),
     ]
 
     /// `{folded}` is text that both engines sort by its code points, whatever the database's locale.

@@ -87,11 +87,12 @@ public final class EventHub: Sendable {
     /// Adds a client.
     ///
     /// - Parameters:
+    ///   - device: the client's, where it says so: events for one device alone come to that one's clients.
     ///   - since: the number of the last event the client has; nil: from now on.
     ///   - ready: told when there is something to take; from any thread, and it must not block.
     /// - Throws: `RATE_LIMITED` where the account has too many clients; the database's error.
     public func subscribe(
-        _ account: UUID, since: Int64?, filter: EventFilter, ready: @escaping @Sendable () -> Void
+        _ account: UUID, device: String? = nil, since: Int64?, filter: EventFilter, ready: @escaping @Sendable () -> Void
     ) async throws -> (subscription: EventSubscription, beginning: Beginning) {
         let kept = try await database.read { sql in try EventOutbox.kept(of: account, in: sql) }
         var beginning = Beginning.now
@@ -111,7 +112,8 @@ public final class EventHub: Sendable {
             state.nextId += 1
             let id = state.nextId
             let subscription = EventSubscription(
-                account: account, id: id, filter: filter, position: start, queue: EventQueue(capacity: limits.queue), ready: ready)
+                account: account, device: device, id: id, filter: filter, position: start, queue: EventQueue(capacity: limits.queue),
+                ready: ready)
             // Before its first read, so that nothing told from here on is missed.
             state.feeds[account, default: Feed(id: id)].subscriptions[id] = subscription
             return subscription
@@ -252,7 +254,7 @@ public final class EventHub: Sendable {
         let limit = limits.page
         return try await database.read { sql in
             try sql.query(
-                "SELECT sequence, type, task_id, data FROM events WHERE account_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
+                "SELECT sequence, type, task_id, data, relay FROM events WHERE account_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
                 [.uuid(account), .integer(position), .int(limit)]
             ).map { try LiveEvent($0) }
         }

@@ -8,6 +8,8 @@ import Synchronization
 /// admits comes once and in order, but for superseded progress.
 public final class EventSubscription: Sendable {
     public let account: UUID
+    /// The client's device: what is for another one passes it by.
+    public let device: String?
     let id: Int
     /// Events follow after this one; `position` moves on from here at once.
     public let beginning: Int64
@@ -37,8 +39,12 @@ public final class EventSubscription: Sendable {
         case closed
     }
 
-    init(account: UUID, id: Int, filter: EventFilter, position: Int64, queue: EventQueue, ready: @escaping @Sendable () -> Void) {
+    init(
+        account: UUID, device: String?, id: Int, filter: EventFilter, position: Int64, queue: EventQueue,
+        ready: @escaping @Sendable () -> Void
+    ) {
         self.account = account
+        self.device = device
         self.id = id
         beginning = position
         self.ready = ready
@@ -84,7 +90,7 @@ public final class EventSubscription: Sendable {
         let (tells, isStarved) = state.withLock { state -> (Bool, Bool) in
             guard state.phase == .live else { return (false, false) }
             for event in events where event.sequence > state.position {
-                guard event.sequence == state.position + 1, !state.filter.admits(event) || state.queue.append(event) else {
+                guard event.sequence == state.position + 1, !admits(event, state.filter) || state.queue.append(event) else {
                     state.phase = .behind
                     break
                 }
@@ -116,7 +122,7 @@ public final class EventSubscription: Sendable {
             guard state.phase == .reading else { return (false, false) }
             var isWhole = true
             for event in page where event.sequence > state.position {
-                guard !state.filter.admits(event) || state.queue.append(event) else {
+                guard !admits(event, state.filter) || state.queue.append(event) else {
                     isWhole = false
                     break
                 }
@@ -147,6 +153,11 @@ public final class EventSubscription: Sendable {
 
     /// Whether it waits to be read for, with nothing to take meanwhile.
     var isStarved: Bool { state.withLock { $0.phase == .behind && $0.queue.isEmpty } }
+
+    private func admits(_ event: LiveEvent, _ filter: EventFilter) -> Bool {
+        if let addressee = event.relay?.deviceId, addressee != device { return false }
+        return filter.admits(event)
+    }
 
     private static func tells(_ state: inout State) -> Bool {
         guard !state.queue.isEmpty, !state.isTold else { return false }

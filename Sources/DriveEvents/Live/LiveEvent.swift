@@ -10,13 +10,16 @@ public struct LiveEvent: Hashable, Sendable {
     public let taskId: String?
     /// JSON text of an object.
     public let data: String
+    /// Of a packet that another program sent.
+    public let relay: EventRelay?
 
     /// - Parameter data: JSON text of an object.
-    public init(sequence: Int64, type: String, taskId: String?, data: String) {
+    public init(sequence: Int64, type: String, taskId: String?, data: String, relay: EventRelay? = nil) {
         self.sequence = sequence
         self.type = type
         self.taskId = taskId
         self.data = data
+        self.relay = relay
     }
 
     /// JSON text: `{"type":…,"sequence":…,"data":{…}}`, as a WebSocket client gets it.
@@ -25,7 +28,17 @@ public struct LiveEvent: Hashable, Sendable {
         writer.add("type", type)
         writer.add("sequence", json: String(sequence))
         writer.add("data", json: data)
+        if let message = relay?.errorMessage { writer.add("error_message", message) }
         return writer.text
+    }
+
+    /// JSON text of the data alone, as Server-Sent Events carry it; an error's text is a member of it there.
+    public var bareData: String {
+        guard let message = relay?.errorMessage else { return data }
+        var writer = JSONObjectWriter()
+        writer.add("error_message", message)
+        let members = data.dropFirst().dropLast().trimmingPrefix { $0 == " " }
+        return members.isEmpty ? writer.text : "{\(members),\(writer.text.dropFirst())"
     }
 
     /// Bytes it takes while it waits, about.
@@ -34,7 +47,7 @@ public struct LiveEvent: Hashable, Sendable {
     init(_ row: SQLRow) throws {
         self.init(
             sequence: try row.int64("sequence"), type: try row.text("type"), taskId: try row.optionalText("task_id"),
-            data: try row.text("data"))
+            data: try row.text("data"), relay: try row.optionalDecoded("relay"))
     }
 
     /// What a newer event of the same kind makes superfluous: nobody who reads slowly needs every step of a progress.

@@ -12,6 +12,12 @@ public struct RingDirectory: Sendable {
         public var notifications = 500
         /// Events that become notifications in one transaction.
         public var page = 64
+        /// Bytes of their data; an event that is larger is one of its own.
+        public var pageBytes = 256 << 10
+        /// Notifications of a page that go to devices; the others are listed.
+        public var burst = 20
+        /// Pushes that a page becomes; with many devices fewer notifications than `burst` go to them, but always one.
+        public var pushes = 128
         /// Events without news after which the cursor moves all the same, so that nothing is looked through again and again.
         public var lag = 256
 
@@ -23,26 +29,22 @@ public struct RingDirectory: Sendable {
     let policy: PushAddressPolicy
     let limits: Limits
     let surroundings: Surroundings
+    /// Whether the RingService of another program gets what is pushed too.
+    let hasGateway: Bool
 
     /// - Parameters:
     ///   - seal: for the tokens of devices.
     ///   - policy: where Web Push endpoints may lead.
+    ///   - hasGateway: each notification that is pushed is one push more, to the gateway; not what came from a gateway.
     public init(
-        database: any Database, seal: SecretSeal, policy: PushAddressPolicy, limits: Limits = Limits(), surroundings: Surroundings
+        database: any Database, seal: SecretSeal, policy: PushAddressPolicy, limits: Limits = Limits(), hasGateway: Bool = false,
+        surroundings: Surroundings
     ) {
         self.database = database
         self.seal = seal
         self.policy = policy
         self.limits = limits
+        self.hasGateway = hasGateway
         self.surroundings = surroundings
-    }
-
-    /// A UUID of version 4 (RFC 9562 section 5.4) from the injected randomness.
-    func newUUID() -> UUID {
-        var bytes = surroundings.randomBytes(16)
-        guard bytes.count == 16 else { return UUID() }
-        bytes[6] = bytes[6] & 0x0F | 0x40
-        bytes[8] = bytes[8] & 0x3F | 0x80
-        return bytes.withUnsafeBytes { UUID(uuid: $0.loadUnaligned(as: uuid_t.self)) }
     }
 }

@@ -7,39 +7,32 @@ import Synchronization
 /// Brings the accounts' events from the outbox into their lists of notifications and onto the way to their devices.
 ///
 /// Each server does so for all accounts; the lock on an account's cursor makes that no more than a look for all but one of
-/// them. Notifications of the database only say where to look: what is not told is found by a look at the latest events now
-/// and then, and at all accounts at the start and after notifications that were missed.
+/// them. Notifications of the database only say where to look: what is not told is found by a search through the latest events
+/// now and then, and through all accounts at the start and after notifications that were missed.
+///
+/// It goes in rounds: all accounts that were told of, and one portion of a search, each with one page of its events. Whoever has
+/// more, or fails, is in a later round; nobody waits for him.
 public final class RingDispatcher: Sendable {
     /// How it paces itself.
     public struct Pace: Sendable {
         /// Accounts told of within this time are looked at together.
         public var gathering: Duration = .milliseconds(100)
-        /// How often the latest events are looked at.
+        /// How often the latest events are searched.
         public var lookInterval: Duration = .seconds(30)
         /// How far back: more than the interval, and more than the clocks of the servers disagree.
         public var lookBack: Duration = .seconds(900)
-        /// After the database failed.
+        /// How far a search goes back before the one before it, at least; a transaction may commit so much later than it says.
+        public var overlap: Duration = .seconds(60)
+        /// Until what failed is tried again.
         public var patience: Duration = .seconds(1)
         /// Accounts looked at by one statement.
         public var portion = 200
-        /// Accounts that may wait; more are left to the look.
+        /// Accounts looked at the same time.
+        public var width = 8
+        /// Accounts that may wait; more are left to a search.
         public var capacity = 20_000
 
         public init() {}
-    }
-
-    /// What is to be looked at beside the accounts that were told of.
-    private enum Look: Int {
-        case nothing, latest, everything
-    }
-
-    private struct State {
-        var accounts: Set<UUID> = []
-        var look = Look.everything
-
-        mutating func want(_ wanted: Look) {
-            if wanted.rawValue > look.rawValue { look = wanted }
-        }
     }
 
     private let database: any Database
@@ -47,7 +40,7 @@ public final class RingDispatcher: Sendable {
     private let pace: Pace
     private let logger: Logger
     private let enqueue: EnqueuePushes
-    private let state = Mutex(State())
+    private let agenda: Mutex<DispatchAgenda>
     private let signal = WakeSignal()
 
     /// - Parameter enqueue: puts pushes into the queue of tasks, in the transaction it is given.
@@ -59,6 +52,7 @@ public final class RingDispatcher: Sendable {
         self.pace = pace
         self.logger = logger
         self.enqueue = enqueue
+        agenda = Mutex(DispatchAgenda(pace))
     }
 
     /// Runs until the Swift task is cancelled. Throws where nothing can be listened to.
@@ -69,13 +63,13 @@ public final class RingDispatcher: Sendable {
                 for await element in listener.elements {
                     switch element {
                     case .notification(_, let account):
-                        if let account = UUID(uuidString: account) { tell(account) }
-                    case .reconnected: tell(.everything)
+                        if let account = UUID(uuidString: account) { tell { $0.tell(account) } }
+                    case .reconnected: tell { $0.want(.everything) }
                     }
                 }
             }
             group.addTask { [self] in
-                while (try? await Task.sleep(for: pace.lookInterval)) != nil { tell(.latest) }
+                while (try? await Task.sleep(for: pace.lookInterval)) != nil { tell { $0.want(.latest) } }
             }
             group.addTask { [self] in await work() }
             await withTaskCancellationHandler {
@@ -90,67 +84,100 @@ public final class RingDispatcher: Sendable {
         await listener.close()
     }
 
-    private func tell(_ account: UUID) {
-        state.withLock { state in
-            if state.accounts.count < pace.capacity { state.accounts.insert(account) } else { state.want(.latest) }
-        }
-        signal.signal()
-    }
-
-    private func tell(_ look: Look) {
-        state.withLock { $0.want(look) }
+    private func tell(_ change: (inout DispatchAgenda) -> Void) {
+        agenda.withLock { change(&$0) }
         signal.signal()
     }
 
     private func work() async {
-        signal.signal()
+        var complaints = Complaints()
         while !Task.isCancelled {
-            await signal.wait()
-            guard (try? await Task.sleep(for: pace.gathering)) != nil else { return }
+            let (isBusy, due) = agenda.withLock { ($0.isBusy, $0.due) }
+            if !isBusy {
+                if let due {
+                    await signal.wait(atMost: max(.zero, due - .now))
+                } else {
+                    await signal.wait()
+                }
+                guard (try? await Task.sleep(for: pace.gathering)) != nil else { return }
+            }
+            await round(&complaints)
+        }
+    }
+
+    /// All accounts that wait, and one portion of a search.
+    private func round(_ complaints: inout Complaints) async {
+        let (accounts, search) = agenda.withLock { $0.take(at: .now, now: directory.surroundings.now()) }
+        for start in stride(from: 0, to: accounts.count, by: pace.portion) where !Task.isCancelled {
+            let portion = Array(accounts[start..<min(start + pace.portion, accounts.count)])
             do {
-                try await pass()
+                try await look(at: portion, &complaints)
             } catch {
-                logger.warning("events cannot be looked at for notifications now", metadata: ["error": "\(error)"])
-                guard (try? await Task.sleep(for: pace.patience)) != nil else { return }
-                // What was taken and not done is found again.
-                tell(.everything)
+                // The database is away, most likely: the rest would only fail too.
+                agenda.withLock { agenda in
+                    agenda.postpone(accounts[start...], at: .now)
+                    agenda.postponeSearch(at: .now)
+                }
+                complain("events cannot be looked at for notifications now", error, &complaints.search)
+                return
             }
         }
-    }
-
-    /// Looks at a portion of what was told of; for the rest it signals to itself.
-    private func pass() async throws {
-        let (accounts, look, isMore) = state.withLock { state in
-            let taken = Array(state.accounts.prefix(pace.portion))
-            state.accounts.subtract(taken)
-            defer { state.look = .nothing }
-            return (taken, state.look, !state.accounts.isEmpty)
-        }
-        if isMore { signal.signal() }
-        try await self.look(at: accounts)
-        if look != .nothing { try await search(look) }
-    }
-
-    private func search(_ look: Look) async throws {
-        let start = directory.surroundings.now() - pace.lookBack
-        var last: UUID?
-        while !Task.isCancelled {
+        guard let search, !Task.isCancelled else { return }
+        do {
             let page =
-                look == .everything
-                ? try await directory.accountsBehind(after: last, limit: pace.portion)
-                : try await directory.accountsWithNews(since: start, after: last, limit: pace.portion)
-            try await self.look(at: page)
-            guard page.count == pace.portion else { return }
-            last = page.last
+                switch search.reach {
+                case .everything: try await directory.accountsBehind(after: search.last, limit: pace.portion)
+                case .since(let time): try await directory.accountsWithNews(since: time, after: search.last, limit: pace.portion)
+                }
+            try await look(at: page, &complaints)
+            agenda.withLock { $0.searched(to: page.count < pace.portion ? nil : page.last) }
+        } catch {
+            agenda.withLock { $0.postponeSearch(at: .now) }
+            complain("events cannot be searched for notifications now", error, &complaints.search)
         }
     }
 
-    private func look(at accounts: [UUID]) async throws {
-        for account in try await directory.accountsWithNews(among: accounts) {
-            while !Task.isCancelled {
-                // Nil: another server is at it, and looks on until nothing is left.
-                guard let dispatched = try await directory.dispatch(account, enqueue: enqueue), dispatched.isMore else { break }
+    /// One page of each of the accounts that have news, a few at a time. Throws where it cannot be found out which these are.
+    private func look(at accounts: [UUID], _ complaints: inout Complaints) async throws {
+        var waiting = try await directory.accountsWithNews(among: accounts)[...]
+        await withTaskGroup(of: (UUID, Result<RingDirectory.Dispatched?, any Error>).self) { group in
+            for _ in 0..<pace.width {
+                if let account = waiting.popFirst() { group.addTask { [self] in await dispatch(account) } }
+            }
+            for await (account, result) in group {
+                switch result {
+                case .success(.some(let dispatched)): if dispatched.isMore { agenda.withLock { $0.again(account) } }
+                // Another server is at it; should it end before its end, this one goes on.
+                case .success(.none): agenda.withLock { $0.postpone([account], at: .now) }
+                case .failure(let error):
+                    agenda.withLock { $0.postpone([account], at: .now) }
+                    complain("an account's events become no notifications now", error, &complaints.accounts, account)
+                }
+                if !Task.isCancelled, let next = waiting.popFirst() { group.addTask { [self] in await dispatch(next) } }
             }
         }
+    }
+
+    private func dispatch(_ account: UUID) async -> (UUID, Result<RingDirectory.Dispatched?, any Error>) {
+        do {
+            return (account, .success(try await directory.dispatch(account, enqueue: enqueue)))
+        } catch {
+            return (account, .failure(error))
+        }
+    }
+
+    // MARK: Complaints
+
+    /// Each kind has its own pace, so that one account's failure does not hide the database's.
+    private struct Complaints {
+        var search = LogPace()
+        var accounts = LogPace()
+    }
+
+    private func complain(_ message: Logger.Message, _ error: any Error, _ pace: inout LogPace, _ account: UUID? = nil) {
+        guard !Task.isCancelled, let unsaid = pace.admit(at: .now) else { return }
+        var metadata: Logger.Metadata = ["error": "\(error)", "unsaid": "\(unsaid)"]
+        if let account { metadata["account"] = "\(account.lowercaseString)" }
+        logger.warning(message, metadata: metadata)
     }
 }

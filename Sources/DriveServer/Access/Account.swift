@@ -65,17 +65,4 @@ enum AccountRules {
         }
         return isValid(name: subject) ? subject : "unnamed"
     }
-
-    /// An unguessable UUID (version 4, RFC 9562 §5.4).
-    static func newId(_ surroundings: Surroundings) -> UUID {
-        var bytes = surroundings.randomBytes(16)
-        while bytes.count < 16 { bytes.append(0) }
-        bytes[6] = bytes[6] & 0x0F | 0x40
-        bytes[8] = bytes[8] & 0x3F | 0x80
-        return UUID(
-            uuid: (
-                bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7], bytes[8], bytes[9], bytes[10],
-                bytes[11], bytes[12], bytes[13], bytes[14], bytes[15]
-            ))
-    }
 }

@@ -9,7 +9,7 @@ extension AccountDirectory {
         guard AccountRules.isValid(name: name) else { throw AccountRules.invalidName }
         let surroundings = surroundings
         return try await audit.write(to: database) { sql, trail in
-            let id = AccountRules.newId(surroundings)
+            let id = surroundings.newUUID()
             let created = try sql.execute(
                 """
                 INSERT INTO accounts (id, issuer, subject, name, role, created_at) VALUES ($1, $2, $3, $4, $5, $6)

@@ -76,7 +76,7 @@ package struct AccountDirectory: Sendable {
         if let known { return known }
         let surroundings = surroundings
         return try await audit.write(to: database) { sql, trail in
-            let made = AccountRules.newId(surroundings)
+            let made = surroundings.newUUID()
             let created = try sql.execute(
                 """
                 INSERT INTO accounts (id, issuer, subject, name, role, created_at) VALUES ($1, $2, $3, $4, $5, $6)

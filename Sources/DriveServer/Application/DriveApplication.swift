@@ -112,6 +112,7 @@ package enum DriveApplication {
         // The redirect leads to the port that was bound, so it is bound second; nothing is announced before both are.
         let (mainPort, redirectPort) = (Handover<Int>(), Handover<Int>())
         let redirect = tls == nil ? nil : configuration.tls.redirectPort
+        let ring = try RingListener(configuration, desk: services.ring.desk, logger: Logger(label: "Drive.Ring"))
         let main = Listener(
             address: ListeningAddress(
                 purpose: scheme.uppercased(), host: host, port: configuration.server.port, portSettings: "--port (DRIVE_PORT, server.port)"),
@@ -119,8 +120,9 @@ package enum DriveApplication {
             upgrade: LiveEntrance.upgrade(services: services), logger: logger
         ) { port in
             mainPort.give(port)
-            // Nil: the redirect failed, or the process is to stop.
+            // Nil: the other port failed, or the process is to stop.
             if redirect != nil, await redirectPort.taken() == nil { return }
+            if let ring, await ring.bound.taken() == nil { return }
             let address = "\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(port)"
             logger.info("listening", metadata: ["address": "\(address)"])
             await ready(address)
@@ -129,6 +131,8 @@ package enum DriveApplication {
         let worker = TaskWorker(
             engine: services.tasks.engine, queues: [TaskQueues.drive, TaskQueues.server], name: WorkerName.ofThisProcess("serve"))
         var parts: [any Service] = [services.ring, services.live, SessionClosing(services: services), WorkerService(worker: worker), main]
+        if let connection = services.ring.gatewayConnection { parts.insert(connection, at: 0) }
+        if let ring { parts.append(ring) }
         if let redirect {
             let address = ListeningAddress(
                 purpose: "the redirect to HTTPS", host: host, port: redirect, portSettings: "DRIVE_TLS_REDIRECT_PORT (tls.redirectPort)")

@@ -22,6 +22,18 @@ struct ConfigurationRule: Sendable {
             guard given != 0, given != 4 else { return nil }
             return ("is set without the others", "ring.apnsKeyFile, ring.apnsKeyId, ring.apnsTeamId and ring.apnsTopic, all or none")
         },
+        ConfigurationRule(keys: ["ring.token", "ring.url"]) { configuration in
+            guard configuration.ring.token != nil, configuration.ring.url == nil else { return nil }
+            return ("is set without ring.url", "ring.token with ring.url")
+        },
+        ConfigurationRule(keys: ["ring.listen", "ring.serviceToken"]) { configuration in
+            guard (configuration.ring.listen == nil) != (configuration.ring.serviceToken == nil) else { return nil }
+            return ("is set alone", "ring.listen and ring.serviceToken, both or neither")
+        },
+        ConfigurationRule(keys: ["ring.sendmail", "ring.mailFrom"]) { configuration in
+            guard (configuration.ring.sendmail == nil) != (configuration.ring.mailFrom == nil) else { return nil }
+            return ("is set alone", "ring.sendmail and ring.mailFrom, both or neither")
+        },
         ConfigurationRule(keys: ["tls.certificateFile", "tls.keyFile"]) { configuration in
             guard (configuration.tls.certificateFile == nil) != (configuration.tls.keyFile == nil) else { return nil }
             return ("is set alone", "tls.certificateFile and tls.keyFile, both or neither")

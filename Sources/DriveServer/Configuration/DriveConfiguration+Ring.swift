@@ -36,6 +36,18 @@ extension DriveConfiguration {
         package var fcmServer = FCMProvider.production
         /// Certificates in PEM beside those that the system trusts.
         package var caFile: String?
+        /// The RingService of another program, which gets events and notifications too; nil: none.
+        package var url: String?
+        /// What that service wants to see.
+        package var token: Secret?
+        /// Where other programs find the RingService of this server; nil: nowhere.
+        package var listen: String?
+        /// What they must show.
+        package var serviceToken: Secret?
+        /// The program that takes mails for them; nil: there is no mail.
+        package var sendmail: String?
+        /// The address that mails come from.
+        package var mailFrom: String?
         /// How long past notifications are kept.
         package var retention: Duration = .seconds(90 * 86_400)
     }

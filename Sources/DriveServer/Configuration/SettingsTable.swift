@@ -2,7 +2,8 @@
 package enum SettingsTable {
     /// The groups, in the order of the documentation.
     package static let groups: [(title: String, settings: [any SettingDescription])] = [
-        ("Server", server), ("Database and storage", storage), ("Uploads", uploads), ("Tasks and quota", tasks), ("Notifications", ring),
+        ("Server", server), ("Database and storage", storage), ("Uploads", uploads), ("Tasks and quota", tasks),
+        ("Notifications", ring + ringService),
         ("Access", access),
         ("Rate limits", rateLimits), ("CORS", cors), ("TLS", tls), ("Connections", connections), ("Threads, log and tests", process),
     ]

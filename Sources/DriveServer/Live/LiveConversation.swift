@@ -26,6 +26,8 @@ final class LiveConversation: WebSocketApplication {
     private var isBusy = false
     /// Somebody looks at the screen.
     private var isForeground = false
+    /// Where the client is otherwise.
+    private var places: [PresencePlace] = []
     private var hasEnded = false
 
     /// - Parameters:
@@ -76,7 +78,8 @@ final class LiveConversation: WebSocketApplication {
         if let session { services.live.sessions.remove(session) }
         if let subscription { services.live.hub.remove(subscription) }
         setForeground(false)
-        (session, subscription) = (nil, nil)
+        for place in places { leave(place) }
+        (session, subscription, places) = (nil, nil, [])
     }
 
     // MARK: Answers
@@ -161,7 +164,14 @@ final class LiveConversation: WebSocketApplication {
         }
         guard !hasEnded else { return services.live.hub.remove(joined.subscription) }
         subscription = joined.subscription
+        places = services.ring.places(device: joined.subscription.device)
+        for place in places { services.ring.presence.enter(identity.accountId, place) }
         drain()
+    }
+
+    private func leave(_ place: PresencePlace) {
+        guard let account = identity?.accountId else { return }
+        services.ring.presence.leave(account, place)
     }
 
     /// Counted once per connection, whatever its client repeats.
@@ -174,7 +184,7 @@ final class LiveConversation: WebSocketApplication {
     private func renew(_ identity: Identity) {
         self.identity = identity
         if let session { services.live.sessions.renew(session, with: identity) }
-        let ready = LivePackets.Ready(account: identity.accountId, sequence: subscription?.position ?? 0, beginning: .resumed)
+        let ready = LivePackets.Ready(account: identity.accountId, sequence: subscription?.position ?? 0, beginning: .resumed, filter: .all)
         if let packet = try? LivePackets.packet("ready", ready) { send(packet) }
     }
 

@@ -8,14 +8,17 @@ import NIOCore
 /// Who gets a WebSocket: decided before the `101` answer, or by the first message after it.
 enum LiveEntrance {
     /// `/ws` beside the API's prefixes, as the spec's example says it.
-    static let paths: Set<String> = Set(RouteTable.prefixes.map { $0 + "/ws" } + ["/ws"])
+    private static let paths: Set<String> = Set(RouteTable.prefixes.map { $0 + "/ws" } + ["/ws"])
+
+    /// Like the router, it passes over a slash at the end.
+    private static func isHere(_ path: String) -> Bool { paths.contains(path.hasSuffix("/") ? String(path.dropLast()) : path) }
 
     /// The upgrade of the live endpoint. A refused one reaches the route `/ws`, which says why.
     static func upgrade(services: Services) -> WebSocketUpgrade {
         let loops = LiveLoops()
         return WebSocketUpgrade { request, channel in
             guard let offer = Offer(request) else { return nil }
-            guard (try? LiveOptions(query: offer.query)) != nil else { return nil }
+            guard (try? offer.options) != nil else { return nil }
             if let token = offer.token {
                 let address = origin(of: request, channel, services)
                 // Where not, the route answers with the reason.
@@ -26,7 +29,7 @@ enum LiveEntrance {
             return offer.handshake.responseFields
         } install: { channel, request in
             guard let offer = Offer(request) else { throw ChannelError.inappropriateOperationForState }
-            let options = try LiveOptions(query: offer.query)
+            let options = try offer.options
             let loop = loops.loop(of: channel.eventLoop)
             let conversation = LiveConversation(
                 services: services, address: origin(of: request, channel, services), token: offer.token, options: options, loop: loop,
@@ -39,23 +42,29 @@ enum LiveEntrance {
 
     private struct Offer {
         let handshake: WebSocketHandshake
-        let query: [(name: Substring, value: Substring)]
         let token: String?
+        private let uri: URI
+
+        var options: LiveOptions { get throws(DriveError) { try LiveEntrance.options(of: uri) } }
 
         /// Nil for what is no offer of a WebSocket at this address.
         init?(_ request: HTTPRequest) {
             let uri = URI(request.path ?? "/")
-            guard LiveEntrance.paths.contains(uri.path),
+            guard LiveEntrance.isHere(uri.path),
                 let handshake = try? WebSocketHandshake(method: request.method, fields: request.headerFields)
             else { return nil }
             self.handshake = handshake
-            query = LiveEntrance.query(of: uri)
+            self.uri = uri
             token = SignIn.token(fields: request.headerFields, uri: uri, isInQuery: true)
         }
     }
 
-    static func query(of uri: URI) -> [(name: Substring, value: Substring)] {
-        uri.queryParameters.map { ($0.key, $0.value) }
+    /// What the query asks for. Throws `INVALID_REQUEST` naming the rule.
+    ///
+    /// - Parameter lastEventId: the field `Last-Event-ID` of who has it.
+    static func options(of uri: URI, lastEventId: String? = nil) throws(DriveError) -> LiveOptions {
+        try LiveRequestNames.check(query: uri)
+        return try LiveOptions(query: uri.queryParameters.map { ($0.key, $0.value) }, lastEventId: lastEventId)
     }
 
     private static func origin(of request: HTTPRequest, _ channel: any Channel, _ services: Services) -> AddressKey {

@@ -7,6 +7,8 @@ struct LiveOptions: Hashable, Sendable {
     /// The number of the last event it has; nil: from now on, with a snapshot.
     var since: Int64?
     var filter = EventFilter.all
+    /// The client's device, as `PUT /notifications/subscription` named it; in lower case.
+    var deviceId: String?
 
     /// Everything, from now on.
     static let none = LiveOptions()
@@ -16,13 +18,19 @@ struct LiveOptions: Hashable, Sendable {
 
     private init() {}
 
-    init(since: Int64?, types: [String]?, taskIds: [String]?) throws(DriveError) {
+    init(since: Int64?, types: [String]?, taskIds: [String]?, deviceId: String? = nil) throws(DriveError) {
+        if let deviceId {
+            guard let id = UUID(uuidString: deviceId) else {
+                throw Self.refusal("deviceId", "deviceId is the id of a registered device, a UUID.")
+            }
+            self.deviceId = id.uuidString.lowercased()
+        }
         if let since, since < 0 { throw Self.refusal("since", "since is the number of an event, from 0.") }
         self.since = since
         filter = try Self.filter(types: types, taskIds: taskIds)
     }
 
-    /// From the query: `since`, `types` (comma separated), `task` (repeatable).
+    /// From the query: `since`, `types` (comma separated), `task` (repeatable), `deviceId`.
     ///
     /// - Parameter lastEventId: the field `Last-Event-ID`, which outweighs `since` (WHATWG HTML §9.2.4).
     init(query: [(name: Substring, value: Substring)], lastEventId: String? = nil) throws(DriveError) {
@@ -34,7 +42,8 @@ struct LiveOptions: Hashable, Sendable {
         }
         let types = query.first { $0.name == "types" }.map { $0.value.split(separator: ",").map(String.init) }
         let tasks = query.filter { $0.name == "task" }.map { String($0.value) }
-        try self.init(since: number, types: types, taskIds: tasks.isEmpty ? nil : tasks)
+        let device = query.first { $0.name == "deviceId" }.map { String($0.value) }
+        try self.init(since: number, types: types, taskIds: tasks.isEmpty ? nil : tasks, deviceId: device)
     }
 
     static func filter(types: [String]?, taskIds: [String]?) throws(DriveError) -> EventFilter {

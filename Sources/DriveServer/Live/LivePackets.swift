@@ -11,9 +11,12 @@ enum LivePackets {
         var sequence: Int64
         /// `now`, `resumed` or `gap`.
         var beginning: String
+        /// What was asked for and will hardly come.
+        var warning: String?
 
-        init(account: UUID, sequence: Int64, beginning: EventHub.Beginning) {
+        init(account: UUID, sequence: Int64, beginning: EventHub.Beginning, filter: EventFilter) {
             accountId = account
+            warning = LiveRequestTypes.warning(filter.types)
             self.sequence = sequence
             self.beginning =
                 switch beginning {
@@ -35,8 +38,10 @@ enum LivePackets {
     struct Subscribed: Encodable, Sendable {
         var types: [String]?
         var taskIds: [String]?
+        var warning: String?
 
         init(_ filter: EventFilter) {
+            warning = LiveRequestTypes.warning(filter.types)
             types = filter.types?.sorted()
             taskIds = filter.taskIds?.sorted()
         }

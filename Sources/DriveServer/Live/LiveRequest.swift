@@ -19,6 +19,7 @@ enum LiveRequest: Hashable, Sendable {
             var since: Int64?
             var types: [String]?
             var taskIds: [String]?
+            var deviceId: String?
             var foreground: Bool?
         }
 
@@ -27,6 +28,7 @@ enum LiveRequest: Hashable, Sendable {
         var since: Int64?
         var types: [String]?
         var taskIds: [String]?
+        var deviceId: String?
         var data: Body?
     }
 
@@ -54,11 +56,14 @@ enum LiveRequest: Hashable, Sendable {
             guard let token = message.token ?? body?.token else {
                 throw DriveError(.invalidRequest, "auth needs a token.", details: ["rule": "token"])
             }
-            let own = try LiveOptions(
-                since: message.since ?? body?.since, types: message.types ?? body?.types, taskIds: message.taskIds ?? body?.taskIds)
-            self = .auth(token: token, own == .none ? options : own)
+            var own = try LiveOptions(
+                since: message.since ?? body?.since, types: message.types ?? body?.types, taskIds: message.taskIds ?? body?.taskIds,
+                deviceId: message.deviceId ?? body?.deviceId ?? options.deviceId)
+            if own.since == nil, own.filter == .all { (own.since, own.filter) = (options.since, options.filter) }
+            self = .auth(token: token, own)
         case "ping": self = .ping
         case "subscribe":
+            try LiveRequestNames.check(subscription: bytes)
             self = .subscribe(try LiveOptions.filter(types: message.types ?? body?.types, taskIds: message.taskIds ?? body?.taskIds))
         case "presence":
             guard let isForeground = body?.foreground else {

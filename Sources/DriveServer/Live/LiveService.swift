@@ -47,11 +47,12 @@ final class LiveService: Service {
     func join(_ identity: Identity, _ options: LiveOptions, ready: @escaping @Sendable () -> Void) async throws -> Joined {
         try await checkOwned(options.filter, by: identity)
         let (subscription, beginning) = try await hub.subscribe(
-            identity.accountId, since: options.since, filter: options.filter, ready: ready)
+            identity.accountId, device: options.deviceId, since: options.since, filter: options.filter, ready: ready)
         do {
             var joined = Joined(
                 subscription: subscription,
-                ready: LivePackets.Ready(account: identity.accountId, sequence: subscription.beginning, beginning: beginning))
+                ready: LivePackets.Ready(
+                    account: identity.accountId, sequence: subscription.beginning, beginning: beginning, filter: options.filter))
             if beginning != .resumed {
                 // After the position was taken: what it shows may come once more as an event, and nothing is missing.
                 let open = try await tasks.openTasks(

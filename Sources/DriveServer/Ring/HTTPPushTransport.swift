@@ -47,7 +47,9 @@ final class HTTPPushTransport: PushTransport {
                 return channel.eventLoop.makeSucceededVoidFuture()
             }
             configuration.http1_1ConnectionDebugInitializer = check
-            configuration.http2ConnectionDebugInitializer = check
+            // The client's pool trusts those it speaks HTTP/2 with: frames of a connection that is not taken yet end the process,
+            // and GOAWAYs make it connect without end.
+            configuration.httpVersion = .http1Only
         }
     }
 
@@ -114,8 +116,29 @@ final class HTTPPushTransport: PushTransport {
         }
     }
 
-    /// Closes the connections; to be called once, at the end.
+    /// How long the end of the connections is waited for.
+    static let farewell = Duration.seconds(5)
+
+    /// Closes the connections; to be called once, at the end. A peer that will not let go of its one holds nothing up.
     func shutdown() async {
-        for client in [guarded, trusted, http2] { try? await client.shutdown() }
+        let (ends, end) = AsyncStream.makeStream(of: Void.self)
+        let clients = [guarded, trusted, http2]
+        // On their own: the wait for a client that does not end cannot be given up otherwise.
+        for client in clients {
+            Task {
+                try? await client.shutdown()
+                end.yield()
+            }
+        }
+        let deadline = Task {
+            try? await Task.sleep(for: Self.farewell)
+            end.finish()
+        }
+        var ended = 0
+        for await _ in ends {
+            ended += 1
+            if ended == clients.count { break }
+        }
+        deadline.cancel()
     }
 }

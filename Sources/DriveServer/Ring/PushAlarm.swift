@@ -1,7 +1,7 @@
 import Logging
 import Synchronization
 
-/// Tells the operator that notifications do not arrive until somebody mends something: once, and again while it lasts, not for
+/// Tells the operator that notifications or mails do not arrive until somebody mends something: once, and again while it lasts, not for
 /// each notification.
 final class PushAlarm: Sendable {
     static let interval = Duration.seconds(600)
@@ -23,6 +23,6 @@ final class PushAlarm: Sendable {
             raised[subject] = now
             return true
         }
-        if isDue { logger.error("notifications do not arrive", metadata: ["push": "\(subject)", "reason": "\(message)"]) }
+        if isDue { logger.error("what is to reach people does not arrive", metadata: ["push": "\(subject)", "reason": "\(message)"]) }
     }
 }

@@ -4,15 +4,21 @@ import DriveTasks
 import Foundation
 import Logging
 
-/// One notification to one device, as a task of the server's own: the engine tries it again, and keeps what did not get through
-/// as a dead letter with its reason.
+/// One notification to one device, or to the RingService of another program, as a task of the server's own: the engine tries it
+/// again, and keeps what did not get through as a dead letter with its reason.
 struct PushTask: TaskHandler {
     static let kind = "drive.push"
     /// With the waits between them, some four hours.
     static let attempts = 14
+    /// Lanes that the accounts are spread over. Not one for each: a claim reads all lanes in which something waits.
+    static let lanes: UInt8 = 64
 
     let directory: RingDirectory
     let providers: PushProviders
+    /// Nil where no RingService of another program is set up.
+    var gateway: (any RingGateway)?
+    /// How an account's person is called to the gateway; nil for an account that is gone.
+    var users: @Sendable (UUID) async throws -> String? = { _ in nil }
     let alarm: PushAlarm
 
     var type: TaskType { .custom }
@@ -29,7 +35,16 @@ struct PushTask: TaskHandler {
     static func task(_ push: RingPush, now: Timestamp) throws -> NewTask {
         try NewTask(
             type: .custom, kind: kind, queue: TaskQueues.server, name: "Push a notification", accountId: TaskEngine.systemAccount,
-            parameters: push.parameters, expiresAt: now + max(.seconds(60), push.options.timeToLive), maximumAttempts: attempts)
+            parameters: push.parameters, poolId: lane(of: push.account), expiresAt: now + max(.seconds(60), push.options.timeToLive),
+            maximumAttempts: attempts)
+    }
+
+    /// Stands where other tasks name their storage pool: the lanes of pushes take turns, so that whose push service answers slowly,
+    /// or who has many devices, is not before all others; and the limit per pool leaves the others some of the places.
+    static func lane(of account: UUID) -> UUID {
+        let number = withUnsafeBytes(of: account.uuid) { $0.reduce(0, ^) } % lanes
+        // Of version 8 (RFC 9562 section 5.8), which no pool's id is.
+        return UUID(uuid: (0x64, 0x72, 0x69, 0x76, 0x65, 0, 0x80, 0, 0x80, 0, 0x70, 0x75, 0x73, 0x68, 0, number))
     }
 
     func plan(_ parameters: [String: JSONValue], by caller: Caller) async throws -> TaskPlan {
@@ -40,46 +55,84 @@ struct PushTask: TaskHandler {
         guard let push = RingPush(parameters: task.parameters) else {
             throw TaskFailure(code: "PUSH_INVALID", message: "The parameters are no notification.", isRetryable: false)
         }
+        switch push.target {
+        case .device(let id): return try await send(push, to: id, task)
+        case .gateway: return try await forward(push, task)
+        }
+    }
+
+    // MARK: To a device
+
+    private func send(_ push: RingPush, to id: UUID, _ task: any TaskContext) async throws -> [String: JSONValue] {
         let found: ReachableDevice?
         do {
-            found = try await directory.reachable(push.device)
+            found = try await directory.reachable(id)
         } catch let failure as SecretSeal.Failure {
             alarm.raise("devices", "a device's token cannot be read: \(failure)")
+            await note(task) { try await directory.noteFailure(id, reason: RingDirectory.unreadable) }
             throw TaskFailure(code: "PUSH_TOKEN_UNREADABLE", message: "The device's token cannot be read.", isRetryable: false)
         }
         // Removed meanwhile, which is what its owner wanted.
-        guard let found, found.account == push.account else { return ["outcome": "removed"] }
+        guard let found, found.account == push.account else { return Self.removed }
         let outcome = await providers.send(push.notification, to: found.device, options: push.options)
-        return try await settle(outcome, device: found, task)
-    }
-
-    private func settle(_ outcome: PushOutcome, device: ReachableDevice, _ task: any TaskContext) async throws -> [String: JSONValue] {
         switch outcome {
         case .delivered:
             // It is delivered, whether that can be noted or not: a repetition would show it twice.
-            await note(task) { try await directory.noteSuccess(device.id) }
-            return ["outcome": "delivered"]
+            await note(task) { try await directory.noteSuccess(id) }
+            return Self.delivered
         case .unregistered(let since):
-            let isRemoved = try await directory.removeUnregistered(device.id, since: since)
-            task.logger.info("a device is registered no more", metadata: ["device": "\(device.device)", "removed": "\(isRemoved)"])
+            // Whoever registered it again since it was looked up has it.
+            let isRemoved = try await directory.removeUnregistered(id, since: since ?? found.registeredAt)
+            task.logger.info("a device is registered no more", metadata: ["device": "\(found.device)", "removed": "\(isRemoved)"])
             return ["outcome": "unregistered"]
-        case .retry(let after, let reason):
+        case .retry(_, let reason):
             // An end that was asked for costs no attempt.
             try task.checkInterruption()
-            await note(task) { try await directory.noteFailure(device.id, reason: reason) }
-            throw TaskFailure(
-                code: "PUSH_UNAVAILABLE", message: "The push service did not take it: \(reason).", isRetryable: true, retryAfter: after)
-        case .refused(let reason):
-            await note(task) { try await directory.noteFailure(device.id, reason: reason) }
-            throw TaskFailure(code: "PUSH_REFUSED", message: "The push service refused it: \(reason).", isRetryable: false)
+            await note(task) { try await directory.noteFailure(id, reason: reason) }
+        case .refused(let reason): await note(task) { try await directory.noteFailure(id, reason: reason) }
         case .credentials(let reason):
-            await note(task) { try await directory.noteFailure(device.id, reason: reason) }
+            await note(task) { try await directory.noteFailure(id, reason: reason) }
             // A browser's endpoint is whatever its subscriber says; from the others it means that nothing arrives at all.
-            if device.device.platform != .webPush {
-                alarm.raise(device.device.platform.rawValue, "the push service does not accept our credentials: \(reason)")
-            }
-            throw TaskFailure(
-                code: "PUSH_CREDENTIALS", message: "The push service does not accept our credentials: \(reason).", isRetryable: false)
+            let platform = found.device.platform
+            if platform != .webPush { alarm.raise(platform.rawValue, "the push service does not accept our credentials: \(reason)") }
+        }
+        throw Self.failure(outcome, of: "push service")
+    }
+
+    // MARK: To the RingService of another program
+
+    private func forward(_ push: RingPush, _ task: any TaskContext) async throws -> [String: JSONValue] {
+        // Not set up any more, or the account is gone.
+        guard let gateway, let user = try await users(push.account) else { return Self.removed }
+        let outcome = await gateway.notify(push.notification, user: user)
+        switch outcome {
+        case .delivered: return Self.delivered
+        case .unregistered: return ["outcome": "unknown person"]
+        case .retry: try task.checkInterruption()
+        case .refused: break
+        case .credentials(let reason): alarm.raise("gateway", "the RingService does not accept our credentials: \(reason)")
+        }
+        throw Self.failure(outcome, of: "RingService")
+    }
+
+    // MARK: Parts
+
+    private static let delivered: [String: JSONValue] = ["outcome": "delivered"]
+    private static let removed: [String: JSONValue] = ["outcome": "removed"]
+
+    /// What the engine makes of an outcome that is no delivery.
+    private static func failure(_ outcome: PushOutcome, of service: String) -> TaskFailure {
+        switch outcome {
+        case .retry(let after, let reason):
+            TaskFailure(
+                code: "PUSH_UNAVAILABLE", message: "The \(service) did not take it: \(reason).", isRetryable: true, retryAfter: after)
+        case .credentials(let reason):
+            TaskFailure(
+                code: "PUSH_CREDENTIALS", message: "The \(service) does not accept our credentials: \(reason).", isRetryable: false)
+        case .refused(let reason):
+            TaskFailure(code: "PUSH_REFUSED", message: "The \(service) refused it: \(reason).", isRetryable: false)
+        case .delivered, .unregistered:
+            TaskFailure(code: "PUSH_REFUSED", message: "The \(service) gave no reason.", isRetryable: false)
         }
     }
 

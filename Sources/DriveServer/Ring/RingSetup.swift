@@ -1,8 +1,10 @@
 import DriveDatabase
 import DriveEvents
 import DriveModel
+import DriveRing
 import Foundation
 import Logging
+import NIOCore
 import NIOSSL
 
 /// The push providers that the configuration sets up.
@@ -63,6 +65,18 @@ struct RingSetup: Sendable {
         if let subject = configuration.ring.vapidSubject { return subject }
         if let address = configuration.server.publicURL, address.hasPrefix("https://") { return address }
         return "mailto:drive@localhost"
+    }
+
+    /// The client of another program's RingService; nil where there is none. Blocks a little.
+    static func gateway(_ configuration: DriveConfiguration, eventLoopGroup: any EventLoopGroup) throws -> RingGatewayClient? {
+        guard let address = configuration.ring.url.flatMap({ RingAddress($0) }) else { return nil }
+        let authorities = try configuration.ring.caFile.map { Array(try text(of: $0, setting: "ring.caFile").utf8) }
+        do {
+            return try RingGatewayClient(
+                address: address, token: configuration.ring.token?.value, authorities: authorities, eventLoopGroup: eventLoopGroup)
+        } catch {
+            throw SecretError(message: "ring.url, ring.caFile: they cannot be used: \(error)")
+        }
     }
 
     /// Certificates in a PEM file; none without one. Blocks.

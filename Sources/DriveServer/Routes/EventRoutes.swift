@@ -19,7 +19,7 @@ enum EventRoutes {
 
     /// Only what did not become a WebSocket comes here.
     @Sendable private static func webSocket(_ call: Call) async throws -> Response {
-        _ = try LiveOptions(query: LiveEntrance.query(of: call.request.uri))
+        _ = try LiveEntrance.options(of: call.request.uri)
         let refusal: WebSocketHandshake.Refusal
         do throws(WebSocketHandshake.Refusal) {
             _ = try WebSocketHandshake(method: call.request.method, fields: call.request.headers)
@@ -40,8 +40,9 @@ enum EventRoutes {
     /// Server-Sent Events (WHATWG HTML §9.2): the WebSocket's stream for clients without one.
     @Sendable private static func events(_ call: Call) async throws -> Response {
         guard let identity = call.identity else { throw DriveError(.unauthenticated, "This route asks for a token.") }
-        let options = try LiveOptions(
-            query: LiveEntrance.query(of: call.request.uri), lastEventId: call.request.headers[HTTPField.Name(known: "Last-Event-ID")])
+        let options = try LiveEntrance.options(
+            of: call.request.uri,
+            lastEventId: call.request.headers[HTTPField.Name(known: "Last-Event-ID")] ?? call.query("lastEventId"))
         let stream = EventStream(live: call.services.live)
         try await stream.join(identity, options)
         return Response(
@@ -107,7 +108,7 @@ private final class EventStream: Sendable {
             let events = live.hub.take(joined.subscription, atMost: Self.portion)
             if !events.isEmpty {
                 var buffer = ByteBuffer()
-                for event in events { buffer.writeImmutableBuffer(Self.event(event.type, id: event.sequence, data: event.data)) }
+                for event in events { buffer.writeImmutableBuffer(Self.event(event.type, id: event.sequence, data: event.bareData)) }
                 try await writer.write(buffer)
                 continue
             }

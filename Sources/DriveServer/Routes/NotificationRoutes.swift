@@ -172,8 +172,9 @@ struct SubscriptionRequest: Decodable, KnownMembers {
 
     func checkedName() throws(DriveError) -> String? {
         guard let name else { return nil }
-        guard (1...255).contains(name.count), !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
-            throw Self.refusal("name", "name has 1 to 255 characters, none of them a control character.")
+        guard (1...255).contains(name.utf8.count), !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
+        else {
+            throw Self.refusal("name", "name has 1 to 255 bytes, and no control character.")
         }
         return name
     }

@@ -24,7 +24,7 @@ public final class BundleService: Sendable {
         let surroundings = surroundings
         let now = surroundings.now()
         try UploadService.checkExpiry(expiredAt, now: now)
-        let id = PoolDirectory.randomUUID(surroundings)
+        let id = surroundings.newUUID()
         return try await database.write { sql in
             let count =
                 try sql.first("SELECT COUNT(*) AS total FROM bundles WHERE account_id = $1", [.uuid(caller.accountId)])?.int("total") ?? 0

@@ -55,7 +55,7 @@ extension UploadService {
             return CreatedUpload(existing: file, taskId: nil, chunkSize: 0, chunksCount: 0, sessionExpiresAt: nil, sessionSerial: 0)
         }
         let draft = UploadDraft(
-            id: PoolDirectory.randomUUID(surroundings), taskId: surroundings.newIdentifier(), fileName: fileName, contentType: contentType,
+            id: surroundings.newUUID(), taskId: surroundings.newIdentifier(), fileName: fileName, contentType: contentType,
             plan: plan, pool: opened.pool, bundleId: request.bundleId, hash: hash ?? "",
             expiredAt: request.expiredAt ?? opened.pool.policy.defaultExpirySeconds.map { now + .seconds($0) },
             legacyEvents: request.legacyUploadEvents ?? settings.legacyUploadEvents, face: UploadFace.chunks, bootId: bootId, now: now,

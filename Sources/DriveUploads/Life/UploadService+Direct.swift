@@ -74,7 +74,7 @@ extension UploadService {
         try await checkBundle(request.bundleId, account: caller.accountId)
         let reserved = min(length ?? limit, limit)
         let draft = UploadDraft(
-            id: PoolDirectory.randomUUID(surroundings), taskId: surroundings.newIdentifier(), fileName: fileName, contentType: contentType,
+            id: surroundings.newUUID(), taskId: surroundings.newIdentifier(), fileName: fileName, contentType: contentType,
             plan: ChunkPlan(fileSize: reserved, chunkSize: max(1, reserved)), pool: opened.pool, bundleId: request.bundleId,
             hash: hash ?? "",
             expiredAt: request.expiredAt ?? opened.pool.policy.defaultExpirySeconds.map { now + .seconds($0) },

@@ -56,7 +56,7 @@ public final class PoolDirectory: Sendable {
     /// Makes the default pool where there is none, and opens the folder of every pool.
     public func start(preferred: UUID?) async throws {
         let now = surroundings.now()
-        let newId = preferred ?? Self.randomUUID(surroundings)
+        let newId = preferred ?? surroundings.newUUID()
         let missing = try await database.write { sql in
             if let preferred, try sql.first("SELECT id FROM pools WHERE id = $1", [.uuid(preferred)]) != nil {
                 try sql.execute("UPDATE pools SET is_default = $1 WHERE is_default = $2", [.bool(false), .bool(true)])
@@ -116,7 +116,7 @@ public final class PoolDirectory: Sendable {
     /// Makes a pool. Throws `INVALID_REQUEST`, `CONFLICT` where the name is taken or the folder belongs to a pool.
     public func create(name: String, path: String?, policy: PoolPolicy) async throws -> Pool {
         try Self.validate(name: name, policy: policy)
-        let id = Self.randomUUID(surroundings)
+        let id = surroundings.newUUID()
         let now = surroundings.now()
         let path = path ?? "pools/\(id.lowercaseString)"
         // Before the folder is made; the unique name decides a race.
@@ -293,14 +293,5 @@ public final class PoolDirectory: Sendable {
         guard policy.acceptTypes.count <= 100, policy.acceptTypes.allSatisfy({ $0.contains("/") && $0.utf8.count <= 128 }) else {
             throw DriveError(.invalidRequest, "acceptTypes are media types such as image/png or image/*.", details: ["rule": "acceptTypes"])
         }
-    }
-
-    static func randomUUID(_ surroundings: Surroundings) -> UUID {
-        var bytes = surroundings.randomBytes(16)
-        guard bytes.count == 16 else { return UUID() }
-        // Version 4, RFC 9562 section 5.4.
-        bytes[6] = bytes[6] & 0x0F | 0x40
-        bytes[8] = bytes[8] & 0x3F | 0x80
-        return bytes.withUnsafeBytes { UUID(uuid: $0.loadUnaligned(as: uuid_t.self)) }
     }
 }

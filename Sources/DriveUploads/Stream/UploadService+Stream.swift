@@ -58,7 +58,7 @@ extension UploadService {
         try await checkBundle(request.bundleId, account: caller.accountId)
         let size = request.length ?? 0
         var draft = UploadDraft(
-            id: PoolDirectory.randomUUID(surroundings), taskId: taskId, fileName: fileName, contentType: contentType,
+            id: surroundings.newUUID(), taskId: taskId, fileName: fileName, contentType: contentType,
             plan: ChunkPlan(fileSize: size, chunkSize: max(1, size)), pool: opened.pool, bundleId: request.bundleId, hash: hash ?? "",
             expiredAt: request.expiredAt ?? opened.pool.policy.defaultExpirySeconds.map { now + .seconds($0) },
             legacyEvents: settings.legacyUploadEvents, face: request.face, bootId: bootId, now: now,

@@ -79,7 +79,7 @@ struct HubSite: Sendable {
     func sent(to account: UUID, after start: Int64 = 0) async throws -> [LiveEvent] {
         try await database.write { sql in
             try sql.query(
-                "SELECT sequence, type, task_id, data FROM events WHERE account_id = $1 AND sequence > $2 ORDER BY sequence",
+                "SELECT sequence, type, task_id, data, relay FROM events WHERE account_id = $1 AND sequence > $2 ORDER BY sequence",
                 [.uuid(account), .integer(start)]
             ).map { try LiveEvent($0) }
         }

@@ -52,7 +52,7 @@ import Testing
 
     @Test(arguments: [
         Case(200, is: .delivered),
-        Case(400, #"{"reason":"BadDeviceToken"}"#, is: .unregistered),
+        Case(400, #"{"reason":"BadDeviceToken"}"#, is: .refused(reason: "400 BadDeviceToken")),
         Case(
             410, #"{"reason":"Unregistered","timestamp":1795000000123}"#,
             is: .unregistered(since: Timestamp(microseconds: 1_795_000_000_123_000))),

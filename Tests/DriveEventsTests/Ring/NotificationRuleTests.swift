@@ -141,16 +141,23 @@ import Testing
     /// What a task keeps is what is sent.
     @Test(arguments: cases.filter { $0.kind != nil }) func aPushReadsBackFromItsParameters(_ row: Case) throws {
         let notification = try #require(NotificationRule.notification(for: try row.event(), at: Self.now, in: situation()))
-        let push = RingPush(
-            device: UUID(), account: UUID(), notification: notification.content,
-            options: PushOptions(
-                id: UUID(), timeToLive: .seconds(77), urgency: notification.urgency, collapseKey: notification.collapseKey))
-        let stored = try DriveJSON.value([String: JSONValue].self, from: DriveJSON.text(push.parameters))
-        #expect(RingPush(parameters: stored) == push)
-        for name in ["device", "account", "notification", "topic", "title"] {
-            var broken = stored
-            broken[name] = nil
-            #expect(RingPush(parameters: broken) == nil, "\(name)")
+        var content = notification.content
+        for (target, isSavable) in [(RingPush.Target.device(UUID()), true), (.gateway, true), (.gateway, false)] {
+            content.isSavable = isSavable
+            let push = RingPush(
+                target: target, account: UUID(), notification: content,
+                options: PushOptions(
+                    id: UUID(), timeToLive: .seconds(77), urgency: notification.urgency, collapseKey: notification.collapseKey))
+            let stored = try DriveJSON.value([String: JSONValue].self, from: DriveJSON.text(push.parameters))
+            #expect(RingPush(parameters: stored) == push)
+            for name in [target == .gateway ? "gateway" : "device", "account", "notification", "topic", "title"] {
+                var broken = stored
+                broken[name] = nil
+                #expect(RingPush(parameters: broken) == nil, "\(name)")
+            }
+            // To one place, never to two.
+            let both = stored.merging(["device": .string(UUID().lowercaseString), "gateway": true]) { $1 }
+            #expect(RingPush(parameters: both) == nil)
         }
     }
 }

@@ -98,13 +98,14 @@ import Testing
             let account = UUID()
             _ = try await site.register(account, 1)
             let soon = site.clock.now + .seconds(60)
-            try await site.directory.notePresence(on: "one", watching: [account], gone: [], until: soon)
+            let here: Set = [PresenceBoard.Presence(account: account, place: .foreground)]
+            try await site.directory.notePresence(on: "one", here: here, gone: [], until: soon)
             try await site.send([.uploaded("a"), .completed("b")], to: account)
             let watched = try await site.directory.dispatch(account, enqueue: RingSite.enqueue)
             #expect(watched == .init(notifications: 1, pushes: 0))
             // Another server's word does not count for this one's; the last to leave ends it.
-            try await site.directory.notePresence(on: "two", watching: [account], gone: [], until: soon)
-            try await site.directory.notePresence(on: "one", watching: [], gone: [account], until: soon)
+            try await site.directory.notePresence(on: "two", here: here, gone: [], until: soon)
+            try await site.directory.notePresence(on: "one", here: [], gone: here, until: soon)
             try await site.send([.completed("c")], to: account)
             #expect(try await site.directory.dispatch(account, enqueue: RingSite.enqueue)?.pushes == 0)
             // The server died.

@@ -16,19 +16,21 @@ struct RingSite: Sendable {
     let clock: ManualClock
 
     static func with(
-        _ engine: Engine, _ change: (inout RingDirectory.Limits) -> Void = { _ in }, _ body: (RingSite) async throws -> Void
+        _ engine: Engine, hasGateway: Bool = false, _ change: (inout RingDirectory.Limits) -> Void = { _ in },
+        _ body: (RingSite) async throws -> Void
     ) async throws {
         var limits = RingDirectory.Limits()
         change(&limits)
         try await engine.with { [limits] database in
             _ = try await database.write { sql in
-                try sql.execute("CREATE TABLE test_pushes (device VARCHAR(40), notification VARCHAR(40), sequence VARCHAR(20))")
+                try sql.execute(
+                    "CREATE TABLE test_pushes (device VARCHAR(40), notification VARCHAR(40), sequence VARCHAR(20), body VARCHAR(9999))")
             }
             let clock = ManualClock()
             let surroundings = clock.surroundings
             let directory = RingDirectory(
                 database: database, seal: .sample(surroundings: surroundings), policy: .publicInternet, limits: limits,
-                surroundings: surroundings)
+                hasGateway: hasGateway, surroundings: surroundings)
             try await body(RingSite(database: database, directory: directory, clock: clock))
         }
     }
@@ -36,13 +38,16 @@ struct RingSite: Sendable {
     static let enqueue: EnqueuePushes = { pushes, sql in
         for push in pushes {
             try sql.execute(
-                "INSERT INTO test_pushes (device, notification, sequence) VALUES ($1, $2, $3)",
+                "INSERT INTO test_pushes (device, notification, sequence, body) VALUES ($1, $2, $3, $4)",
                 [
                     .text(push.device.lowercaseString), .text(push.options.id.lowercaseString),
-                    .text(String(push.notification.meta?["sequence"]?.integer ?? 0)),
+                    .text(String(push.notification.meta?["sequence"]?.integer ?? 0)), .text(push.notification.body),
                 ])
         }
     }
+
+    /// What the queue calls the gateway.
+    static let gateway = UUID(uuid: (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1))
 
     struct Enqueued: Hashable, Comparable {
         var device: UUID
@@ -62,9 +67,21 @@ struct RingSite: Sendable {
         }.sorted()
     }
 
+    /// The bodies of what was enqueued, in no order.
+    func bodies() async throws -> [String] {
+        try await database.read { sql in try sql.query("SELECT body FROM test_pushes").map { try $0.text("body") } }
+    }
+
     func send(_ events: [DriveEvent], to account: UUID, at time: Timestamp? = nil) async throws {
         let now = time ?? clock.now
         try await database.write { try EventOutbox.append(events, account: account, now: now, in: $0) }
+    }
+
+    /// A packet that another program pushed: no event of Drive's own, though it is called like one.
+    func sendPacket(to account: UUID) async throws {
+        let now = clock.now
+        let packet = OutboxEvent(account: account, type: "task.completed", taskId: nil, data: #"{"name":"packet"}"#, relay: "{}")
+        try await database.write { try EventOutbox.append([packet], now: now, in: $0) }
     }
 
     func register(_ account: UUID, _ number: Int = 1) async throws -> RingDevice {
@@ -78,6 +95,16 @@ struct RingSite: Sendable {
     func cursor(_ account: UUID) async throws -> Int64? {
         try await database.read { sql in
             try sql.first("SELECT sequence FROM ring_cursors WHERE account_id = $1", [.uuid(account)])?.int64("sequence")
+        }
+    }
+}
+
+extension RingPush {
+    /// The device's id, or the one by which a test's queue calls the gateway.
+    var device: UUID {
+        switch target {
+        case .device(let id): id
+        case .gateway: RingSite.gateway
         }
     }
 }

@@ -24,7 +24,7 @@ import Testing
     @Test func defaultsReadBackAsThemselves() throws {
         let described = [
             "server.publicURL", "database.url", "storage.uploadsPath", "storage.preferredRemote", "access.masterKey", "tls.redirectPort",
-            "ring.vapidKeyFile", "ring.vapidSubject",
+            "ring.vapidKeyFile", "ring.vapidSubject", "ring.url", "ring.listen", "ring.sendmail",
         ]
         for setting in SettingsTable.all where !described.contains(setting.key) {
             guard !setting.defaultText.isEmpty else { continue }

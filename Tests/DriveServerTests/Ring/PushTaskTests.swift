@@ -1,7 +1,6 @@
 import DriveDatabase
 import DriveEvents
 import DriveModel
-import DriveTasks
 import EngineTestSupport
 import Foundation
 import Logging
@@ -9,13 +8,40 @@ import Synchronization
 import Testing
 
 @testable import DriveServer
+@testable import DriveTasks
 
 /// What a push task makes of what the provider said.
 @Suite(.timeLimit(.minutes(1))) struct PushTaskTests {
     private struct Provider: PushProvider {
         let outcome: PushOutcome
+        /// Happens before the answer.
+        var meanwhile: @Sendable () async -> Void = {}
 
-        func send(_ notification: PushNotification, to device: FCMRegistrationToken, options: PushOptions) async -> PushOutcome { outcome }
+        func send(_ notification: PushNotification, to device: FCMRegistrationToken, options: PushOptions) async -> PushOutcome {
+            await meanwhile()
+            return outcome
+        }
+    }
+
+    /// The RingService of another program.
+    private final class Gateway: RingGateway {
+        struct Told: Hashable {
+            var notification: PushNotification
+            var user: String
+        }
+
+        let outcome: PushOutcome
+        private let all = Mutex<[Told]>([])
+        var told: [Told] { all.withLock { $0 } }
+
+        init(_ outcome: PushOutcome) { self.outcome = outcome }
+
+        func push(_ packet: RingPacket, to user: String) async -> PushOutcome { .refused(reason: "not asked") }
+
+        func notify(_ notification: PushNotification, user: String) async -> PushOutcome {
+            all.withLock { $0.append(Told(notification: notification, user: user)) }
+            return outcome
+        }
     }
 
     private struct Context: TaskContext {
@@ -61,15 +87,31 @@ import Testing
     }
 
     private struct Site {
+        let database: any Database
         let directory: RingDirectory
         let device: RingDevice
         let push: RingPush
         let log: Lines
 
-        func run(_ outcome: PushOutcome, interruption: TaskInterruption? = nil) async throws -> [String: JSONValue] {
+        func run(
+            _ outcome: PushOutcome, interruption: TaskInterruption? = nil, meanwhile: @escaping @Sendable () async -> Void = {}
+        ) async throws -> [String: JSONValue] {
             let log = log
             let task = PushTask(
-                directory: directory, providers: PushProviders(fcm: Provider(outcome: outcome)),
+                directory: directory, providers: PushProviders(fcm: Provider(outcome: outcome, meanwhile: meanwhile)),
+                alarm: PushAlarm(logger: Logger(label: "test") { _ in log }))
+            return try await task.run(Context(parameters: push.parameters, interruption: interruption))
+        }
+
+        /// The same notification, to the gateway.
+        func forward(
+            to gateway: (any RingGateway)?, user: String? = "anna", interruption: TaskInterruption? = nil
+        ) async throws -> [String: JSONValue] {
+            let (log, account) = (log, push.account)
+            var push = push
+            push.target = .gateway
+            let task = PushTask(
+                directory: directory, providers: PushProviders(), gateway: gateway, users: { $0 == account ? user : nil },
                 alarm: PushAlarm(logger: Logger(label: "test") { _ in log }))
             return try await task.run(Context(parameters: push.parameters, interruption: interruption))
         }
@@ -95,9 +137,9 @@ import Testing
             let token = try #require(FCMRegistrationToken("token"))
             let device = try await directory.register(.fcm(token), name: nil, account: account).device
             let push = RingPush(
-                device: device.id, account: account, notification: PushNotification(topic: "task.completed", title: "Done"),
+                target: .device(device.id), account: account, notification: PushNotification(topic: "task.completed", title: "Done"),
                 options: PushOptions(id: UUID()))
-            try await body(Site(directory: directory, device: device, push: push, log: Lines()))
+            try await body(Site(database: database, directory: directory, device: device, push: push, log: Lines()))
         }
     }
 
@@ -118,6 +160,104 @@ import Testing
             #expect(try await site.shown == nil)
             // What was on its way to it is dropped.
             #expect(try await site.run(.delivered) == ["outcome": "removed"])
+        }
+    }
+
+    /// The push service speaks of the registration that was tried.
+    @Test func aRegistrationThatCameMeanwhileStays() async throws {
+        try await with { site in
+            let (directory, account) = (site.directory, site.push.account)
+            let results = try await site.run(.unregistered) {
+                guard let token = FCMRegistrationToken("token") else { return }
+                _ = try? await directory.register(.fcm(token), name: "again", account: account)
+            }
+            #expect(results == ["outcome": "unregistered"])
+            #expect(try await site.shown?.name == "again")
+        }
+    }
+
+    /// Sealed with another master key: its owner sees so, and the operator.
+    @Test func anUnreadableDeviceIsNoted() async throws {
+        try await with { site in
+            let other = SecretSeal(masterKey: [UInt8](repeating: 2, count: 32), keyId: "l", purpose: "test", surroundings: .system)
+            let log = site.log
+            let task = PushTask(
+                directory: RingDirectory(database: site.database, seal: other, policy: .publicInternet, surroundings: .system),
+                providers: PushProviders(fcm: Provider(outcome: .delivered)), alarm: PushAlarm(logger: Logger(label: "test") { _ in log }))
+            do {
+                _ = try await task.run(Context(parameters: site.push.parameters))
+                Issue.record("it was read")
+            } catch let failure as TaskFailure {
+                #expect(!failure.isRetryable && failure.code == "PUSH_TOKEN_UNREADABLE")
+            }
+            #expect(try await site.shown?.lastFailure == "unreadable")
+            #expect(site.log.lines.withLock { $0 } == 1)
+        }
+    }
+
+    @Test func theGatewayGetsTheNotificationOfItsPerson() async throws {
+        try await with { site in
+            let gateway = Gateway(.delivered)
+            let results = try await site.forward(to: gateway)
+            #expect(results == ["outcome": "delivered"])
+            #expect(gateway.told == [Gateway.Told(notification: site.push.notification, user: "anna")])
+            // It says nothing about a device.
+            #expect(try await site.shown?.lastSuccessAt == nil)
+            // The account is gone, or the setting.
+            #expect(try await site.forward(to: gateway, user: nil) == ["outcome": "removed"])
+            #expect(try await site.forward(to: nil) == ["outcome": "removed"])
+            #expect(gateway.told.count == 1)
+            #expect(try await site.forward(to: Gateway(.unregistered)) == ["outcome": "unknown person"])
+            #expect(try await site.shown != nil)
+        }
+    }
+
+    @Test func theGatewaysFailuresAreThoseOfDevices() async throws {
+        try await with { site in
+            let rows: [(PushOutcome, code: String, wait: Duration?, isRetryable: Bool, alarms: Int)] = [
+                (.retry(after: .seconds(5), reason: "away"), "PUSH_UNAVAILABLE", .seconds(5), true, 0),
+                (.refused(reason: "no"), "PUSH_REFUSED", nil, false, 0), (.credentials(reason: "who"), "PUSH_CREDENTIALS", nil, false, 1),
+            ]
+            for (outcome, code, wait, isRetryable, alarms) in rows {
+                do {
+                    _ = try await site.forward(to: Gateway(outcome))
+                    Issue.record("\(outcome) was no failure")
+                } catch let failure as TaskFailure {
+                    #expect(failure.code == code && failure.retryAfter == wait && failure.isRetryable == isRetryable)
+                    #expect(failure.message.contains("RingService"))
+                }
+                #expect(site.log.lines.withLock { $0 } == alarms)
+            }
+            #expect(try await site.shown?.lastFailure == nil)
+            await #expect(throws: TaskInterruption.stopped) {
+                _ = try await site.forward(to: Gateway(.retry(after: nil, reason: "away")), interruption: .stopped)
+            }
+        }
+    }
+
+    /// One account's many pushes are not before another's one, nor on all places.
+    @Test func accountsTakeTurns() async throws {
+        try await with { site in
+            let engine = TaskEngine(database: site.database, logger: Engine.logger)
+            engine.register([PushTask(directory: site.directory, providers: PushProviders(), alarm: PushAlarm(logger: Engine.logger))])
+            var other = site.push
+            while PushTask.lane(of: other.account) == PushTask.lane(of: site.push.account) { other.account = UUID() }
+            let (many, one) = (site.push, other)
+            let claimed = try await site.database.write { sql in
+                let now = Timestamp(seconds: 1_900_000_000)
+                _ = try engine.enqueue(try (0..<30).map { _ in try PushTask.task(many, now: now) }, in: sql)
+                _ = try engine.enqueue(try PushTask.task(one, now: now), in: sql)
+                return try engine.claim(8, queue: TaskQueues.server, worker: "one", in: sql)
+            }
+            let accounts = try claimed.map {
+                RingPush(parameters: try DriveJSON.value([String: JSONValue].self, from: $0.parameters))?.account
+            }
+            #expect(accounts.filter { $0 == many.account }.count == 4)
+            #expect(accounts.filter { $0 == one.account }.count == 1)
+            // A few lanes for all accounts, and the same one for the same account.
+            let lanes = Set((0..<5000).map { _ in PushTask.lane(of: UUID()) })
+            #expect(lanes.count == Int(PushTask.lanes))
+            #expect(PushTask.lane(of: one.account) == PushTask.lane(of: one.account))
         }
     }
 

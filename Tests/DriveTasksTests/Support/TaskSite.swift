@@ -132,7 +132,7 @@ struct TaskSite: Sendable {
     /// An account's events in their order: `type` and `data`.
     func events(of account: UUID = .someone, task taskId: String? = nil) async throws -> [(type: String, data: JSONValue)] {
         try await database.read { sql in
-            try sql.query("SELECT type, task_id, data FROM events WHERE account_id = $1 ORDER BY sequence", [.uuid(account)])
+            try sql.query("SELECT type, task_id, data, relay FROM events WHERE account_id = $1 ORDER BY sequence", [.uuid(account)])
                 .filter { row in try taskId == nil || row.optionalText("task_id") == taskId }
                 .map { (try $0.text("type"), try $0.decoded("data", as: JSONValue.self)) }
         }

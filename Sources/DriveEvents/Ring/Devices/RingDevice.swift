@@ -35,4 +35,6 @@ public struct ReachableDevice: Hashable, Sendable {
     public var id: UUID
     public var account: UUID
     public var device: PushDevice
+    /// When it was registered as it stands here.
+    public var registeredAt: Timestamp
 }

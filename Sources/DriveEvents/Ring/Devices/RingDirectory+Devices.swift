@@ -8,45 +8,75 @@ extension RingDirectory {
     /// Registers a device for an account, or again: it keeps its id then, and its keys are the new ones. Where another account
     /// had it, that one has it no more: the device has changed hands.
     ///
+    /// Rows of the account that were sealed with another master key go: nothing can be sent to them, and its devices come back with
+    /// other fingerprints.
+    ///
     /// - Parameter name: nil keeps the one it has.
     /// - Throws: the database's error, and the library's where nothing can be sealed.
     public func register(
         _ device: PushDevice, name: String?, account: UUID
     ) async throws -> (device: RingDevice, isNew: Bool) {
-        let now = surroundings.now()
-        let fingerprint = self.fingerprint(device)
-        let newId = newUUID()
+        let registration = Registration(
+            device: device, name: name, account: account, fingerprint: fingerprint(device), newId: surroundings.newUUID(),
+            now: surroundings.now())
         return try await database.write { [self] sql in
-            let known = try sql.first(
-                "SELECT id, account_id, name FROM ring_devices WHERE fingerprint = $1\(sql.dialect.forUpdate)", [.text(fingerprint)])
-            if let known, try known.uuid("account_id") == account {
-                let id = try known.uuid("id")
-                let kept = try known.optionalText("name")
+            // Whoever registers it in the same moment is seen by the next look; a third one is no accident.
+            for _ in 0..<3 {
+                guard let registered = try attempt(registration, in: sql) else { continue }
                 try sql.execute(
-                    "UPDATE ring_devices SET token = $2, name = $3, registered_at = $4 WHERE id = $1",
-                    [.uuid(id), .text(try sealed(device, id: id, account: account)), .text(name ?? kept), .timestamp(now)])
-                return (try find(id, in: sql), false)
+                    "DELETE FROM ring_devices WHERE account_id = $1 AND SUBSTR(token, 1, \(seal.mark.count)) <> $2",
+                    [.uuid(account), .text(seal.mark)])
+                return registered
             }
-            // An id of its own: what was on its way to the former owner's device is not for the new one.
-            if let known { try sql.execute("DELETE FROM ring_devices WHERE id = $1", [.uuid(try known.uuid("id"))]) }
-            let inserted = try sql.execute(
-                """
-                INSERT INTO ring_devices (id, account_id, platform, name, token, fingerprint, created_at, registered_at)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT DO NOTHING
-                """,
-                [
-                    .uuid(newId), .uuid(account), .text(device.platform.rawValue), .text(name),
-                    .text(try sealed(device, id: newId, account: account)), .text(fingerprint), .timestamp(now),
-                ])
-            // Registered twice at once: the repetition finds it.
-            guard inserted == 1 else { throw DatabaseError(.busy, "the device is being registered") }
+            throw DatabaseError(.busy, "the device is being registered")
+        }
+    }
+
+    private struct Registration: Sendable {
+        var device: PushDevice
+        var name: String?
+        var account: UUID
+        var fingerprint: String
+        var newId: UUID
+        var now: Timestamp
+    }
+
+    /// Nil where another transaction registered the device meanwhile.
+    private func attempt(_ new: Registration, in sql: any SQLSession) throws -> (device: RingDevice, isNew: Bool)? {
+        let known = try sql.first(
+            "SELECT id, account_id, name FROM ring_devices WHERE fingerprint = $1\(sql.dialect.forUpdate)", [.text(new.fingerprint)])
+        if let known, try known.uuid("account_id") == new.account {
+            let id = try known.uuid("id")
+            let kept = try known.optionalText("name")
             try sql.execute(
                 """
-                DELETE FROM ring_devices WHERE id IN (SELECT id FROM ring_devices WHERE account_id = $1 AND id <> $2
-                    ORDER BY registered_at DESC, id LIMIT 1000 OFFSET $3)
-                """, [.uuid(account), .uuid(newId), .int(limits.devices - 1)])
-            return (try find(newId, in: sql), true)
+                UPDATE ring_devices SET token = $2, name = $3, registered_at = $4,
+                    last_failure = CASE WHEN last_failure = $5 THEN NULL ELSE last_failure END WHERE id = $1
+                """,
+                [
+                    .uuid(id), .text(try sealed(new.device, id: id, account: new.account)), .text(new.name ?? kept), .timestamp(new.now),
+                    .text(Self.unreadable),
+                ])
+            return (try find(id, in: sql), false)
         }
+        // An id of its own: what was on its way to the former owner's device is not for the new one.
+        if let known { try sql.execute("DELETE FROM ring_devices WHERE id = $1", [.uuid(try known.uuid("id"))]) }
+        let inserted = try sql.execute(
+            """
+            INSERT INTO ring_devices (id, account_id, platform, name, token, fingerprint, created_at, registered_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT DO NOTHING
+            """,
+            [
+                .uuid(new.newId), .uuid(new.account), .text(new.device.platform.rawValue), .text(new.name),
+                .text(try sealed(new.device, id: new.newId, account: new.account)), .text(new.fingerprint), .timestamp(new.now),
+            ])
+        guard inserted == 1 else { return nil }
+        try sql.execute(
+            """
+            DELETE FROM ring_devices WHERE id IN (SELECT id FROM ring_devices WHERE account_id = $1 AND id <> $2
+                ORDER BY registered_at DESC, id LIMIT 1000 OFFSET $3)
+            """, [.uuid(new.account), .uuid(new.newId), .int(limits.devices - 1)])
+        return (try find(new.newId, in: sql), true)
     }
 
     /// An account's devices, the one registered last first.
@@ -78,23 +108,21 @@ extension RingDirectory {
     /// The device to send to; nil where it is registered no more. Throws `SecretSeal.Failure` where its token cannot be read.
     public func reachable(_ id: UUID) async throws -> ReachableDevice? {
         let row = try await database.read { sql in
-            try sql.first("SELECT id, account_id, platform, token FROM ring_devices WHERE id = $1", [.uuid(id)])
+            try sql.first("SELECT account_id, platform, token, registered_at FROM ring_devices WHERE id = $1", [.uuid(id)])
         }
         guard let row, let platform = PushPlatform(rawValue: try row.text("platform")) else { return nil }
         let account = try row.uuid("account_id")
         let record = try seal.open(try row.text("token"), for: Self.place(id, account))
         guard let device = PushDevice(platform, record: record, policy: policy) else { throw SecretSeal.Failure.damaged }
-        return ReachableDevice(id: id, account: account, device: device)
+        return ReachableDevice(id: id, account: account, device: device, registeredAt: try row.timestamp("registered_at"))
     }
 
     /// The provider knows the device no more.
     ///
-    /// - Parameter since: when that began: one that was registered later is another; nil: any goes.
-    public func removeUnregistered(_ id: UUID, since: Timestamp?) async throws -> Bool {
+    /// - Parameter since: when that began, or when the device that was tried was registered: one that was registered later is another.
+    public func removeUnregistered(_ id: UUID, since: Timestamp) async throws -> Bool {
         try await database.write { sql in
-            try sql.execute(
-                "DELETE FROM ring_devices WHERE id = $1 AND registered_at <= $2",
-                [.uuid(id), .timestamp(since ?? Timestamp(seconds: 253_402_300_799))]) > 0
+            try sql.execute("DELETE FROM ring_devices WHERE id = $1 AND registered_at <= $2", [.uuid(id), .timestamp(since)]) > 0
         }
     }
 
@@ -106,6 +134,9 @@ extension RingDirectory {
                 "UPDATE ring_devices SET last_success_at = $2, last_failure = NULL WHERE id = $1", [.uuid(id), .timestamp(now)])
         }
     }
+
+    /// What `noteFailure` gets where a device's token cannot be read.
+    public static let unreadable = "unreadable"
 
     /// - Parameter reason: a short word, as in `PushOutcome`.
     public func noteFailure(_ id: UUID, reason: String) async throws {

@@ -33,6 +33,9 @@ public struct SecretSeal: Sendable {
         self.surroundings = surroundings
     }
 
+    /// How each text begins that was sealed with this master key.
+    var mark: String { keyId + "." }
+
     /// The text, sealed: the key's id, a dot, and base64url of nonce, ciphertext and tag.
     ///
     /// - Parameter place: the row it belongs to; opened anywhere else it is `damaged`.
@@ -40,7 +43,7 @@ public struct SecretSeal: Sendable {
     public func seal(_ text: String, for place: String) throws -> String {
         let nonce = try AES.GCM.Nonce(data: surroundings.randomBytes(12))
         let box = try AES.GCM.seal(Data(text.utf8), using: sealing.value, nonce: nonce, authenticating: Data(place.utf8))
-        return keyId + "." + Base64URLText.encode(Array(nonce) + box.ciphertext + box.tag)
+        return mark + Base64URLText.encode(Array(nonce) + box.ciphertext + box.tag)
     }
 
     public func open(_ sealed: String, for place: String) throws(Failure) -> String {

@@ -12,6 +12,8 @@ public enum NotificationKind: String, Codable, CaseIterable, Hashable, Sendable 
     /// All tasks of a batch have ended.
     case batchCompleted = "batch.completed"
     case quotaWarning = "quota.warning"
+    /// What another program sent through Drive's RingService.
+    case program = "notification.received"
 }
 
 /// How far a notification goes.

@@ -11,6 +11,8 @@ public struct RingNotification: Hashable, Sendable {
     public var collapseKey: String
     /// Whether it goes to devices, not into the list alone.
     public var isPushed: Bool
+    /// Whether the list keeps it; of what is not listed nothing is left once it is pushed.
+    public var isListed: Bool
     /// How long a provider is to keep it.
     public var timeToLive: Duration
 }
@@ -18,7 +20,13 @@ public struct RingNotification: Hashable, Sendable {
 /// Which events become notifications, and what these say. A pure value.
 public enum NotificationRule {
     /// Events of these types may; all others never do.
-    public static let eventTypes = ["batch.completed", "quota.warning", "task.cancelled", "task.completed", "task.expired", "task.failed"]
+    public static let eventTypes = [
+        "batch.completed", "notification.received", "quota.warning", "task.cancelled", "task.completed", "task.expired", "task.failed",
+    ]
+
+    /// The rows of `events` that may: no packets of other programs. In SQL's own words, as `idx_events_news` says it, since no
+    /// parameter matches the condition of a partial index.
+    static let rows = "type IN (\(eventTypes.map { "'\($0)'" }.joined(separator: ", "))) AND relay IS NULL"
 
     /// News older than this is not pushed any more, only listed.
     public static let freshness = Duration.seconds(86_400)
@@ -44,19 +52,43 @@ public enum NotificationRule {
             return nil
         }
         let delivery = situation.preferences[kind]
-        guard delivery != .off, !(situation.isWatching && isUpload(data)) else { return nil }
+        guard delivery != .off, !(situation.isWatching && kind != .program && isUpload(data)) else { return nil }
         let age = max(.zero, situation.now - time)
-        let (title, body) = texts(kind, type: event.type, data)
-        return RingNotification(
-            kind: kind,
-            content: PushNotification(
-                topic: kind.rawValue, title: title, body: String(body.prefix(longestBody)), meta: .object(meta(event, data))),
-            taskId: event.taskId, urgency: urgency(kind), collapseKey: collapseKey(event, data),
-            isPushed: delivery == .push && !situation.isWatching && age < freshness, timeToLive: max(.zero, freshness - age))
+        let content = kind == .program ? program(data) : own(kind, event, data)
+        let notification = RingNotification(
+            kind: kind, content: content, taskId: event.taskId, urgency: content.isSilent ? .low : urgency(kind),
+            collapseKey: kind == .program ? "event-\(event.sequence)" : collapseKey(event, data),
+            isPushed: delivery == .push && !situation.isWatching && age < freshness, isListed: content.isSavable && !content.isSilent,
+            timeToLive: max(.zero, freshness - age))
+        return notification.isPushed || notification.isListed ? notification : nil
     }
 
-    /// In characters; names and messages have no such bound of their own everywhere.
+    /// In characters and in bytes of UTF-8, of which a character may have any number; names and messages have no such bounds of
+    /// their own everywhere.
     static let longestBody = 1000
+    static let longestBodyBytes = 4096
+    /// Of the short texts in `meta`: ids, codes, types.
+    static let longestWord = 64
+
+    /// Of Drive's own news.
+    private static func own(_ kind: NotificationKind, _ event: LiveEvent, _ data: [String: JSONValue]) -> PushNotification {
+        let (title, body) = texts(kind, type: event.type, data)
+        return PushNotification(
+            topic: kind.rawValue, title: title, body: bounded(body, bytes: longestBodyBytes, characters: longestBody),
+            meta: .object(meta(event, data)))
+    }
+
+    /// As many first characters as fit.
+    static func bounded(_ text: String, bytes: Int, characters: Int = .max) -> String {
+        guard text.utf8.count > min(bytes, characters) else { return text }
+        var (taken, count) = (0, 0)
+        return String(
+            text.prefix { character in
+                taken += character.utf8.count
+                count += 1
+                return taken <= bytes && count <= characters
+            })
+    }
 
     // MARK: Parts
 
@@ -65,13 +97,14 @@ public enum NotificationRule {
     private static func kind(of type: String, _ data: [String: JSONValue]) -> NotificationKind? {
         switch type {
         case "task.completed":
+            guard isUpload(data) else { return .taskCompleted }
             // A part of another upload is no file of its own.
-            guard data["results"]?["concatenatedInto"] == nil else { return nil }
-            return isUpload(data) ? .uploadCompleted : .taskCompleted
+            return data["results"]?["concatenatedInto"] == nil ? .uploadCompleted : nil
         case "task.failed", "task.expired": return isUpload(data) ? .uploadFailed : .taskFailed
         case "task.cancelled": return .taskCancelled
         case "batch.completed": return .batchCompleted
         case "quota.warning": return .quotaWarning
+        case NotificationKind.program.rawValue: return .program
         default: return nil
         }
     }
@@ -91,6 +124,7 @@ public enum NotificationRule {
         case .quotaWarning:
             let percent = data["percent"]?.integer ?? 0
             return (percent >= 100 ? "Storage full" : "Storage almost full", "\(percent) % of your storage is in use.")
+        case .program: return ("", "")
         }
     }
 
@@ -108,7 +142,7 @@ public enum NotificationRule {
     private static func urgency(_ kind: NotificationKind) -> PushOptions.Urgency {
         switch kind {
         case .uploadFailed, .taskFailed, .quotaWarning: .high
-        case .uploadCompleted, .taskCompleted, .batchCompleted: .normal
+        case .uploadCompleted, .taskCompleted, .batchCompleted, .program: .normal
         case .taskCancelled: .low
         }
     }
@@ -123,9 +157,17 @@ public enum NotificationRule {
     private static func meta(_ event: LiveEvent, _ data: [String: JSONValue]) -> [String: JSONValue] {
         var meta: [String: JSONValue] = ["sequence": .integer(event.sequence), "event": .string(event.type)]
         meta["taskId"] = event.taskId.map { .string($0) }
-        for name in ["batchId", "errorCode", "percent"] { meta[name] = data[name] }
-        meta["taskType"] = data["type"]
-        meta["fileId"] = data["results"]?["fileId"]
+        for name in ["batchId", "errorCode"] { meta[name] = word(data[name]) }
+        meta["percent"] = data["percent"]?.integer.map { .integer($0) }
+        meta["taskType"] = word(data["type"])
+        // Results are whatever a task's handler says, which may be a program of the account's own.
+        meta["fileId"] = word(data["results"]?["fileId"])
         return meta
+    }
+
+    /// A short text; nil for anything else.
+    private static func word(_ value: JSONValue?) -> JSONValue? {
+        guard let text = value?.string, text.utf8.count <= longestWord else { return nil }
+        return .string(text)
     }
 }

@@ -27,20 +27,24 @@ extension RingDirectory {
         }
     }
 
-    /// The accounts with news behind their cursor that are not older than `time`: one page of them, as above. It reads the events
-    /// since then and no others, whatever the number of accounts.
+    /// The accounts with news behind their cursor that are not older than `time`: one page of them, as above. It reads the news
+    /// since then and no other events, whatever the number of accounts.
     public func accountsWithNews(since time: Timestamp, after last: UUID?, limit: Int) async throws -> [UUID] {
         try await database.read { sql in
             try sql.query(
-                """
-                SELECT DISTINCT e.account_id FROM events e LEFT JOIN ring_cursors c ON c.account_id = e.account_id
-                WHERE e.created_at >= $2 AND e.type \(sql.dialect.isAny("$3")) AND e.sequence > COALESCE(c.sequence, 0)
-                \(last == nil ? "" : "AND e.account_id > $4")
-                ORDER BY e.account_id LIMIT $1
-                """,
-                [.int(limit), .timestamp(time), sql.dialect.list(NotificationRule.eventTypes)] + (last.map { [.uuid($0)] } ?? [])
+                Self.latestNews(isContinued: last != nil), [.int(limit), .timestamp(time)] + (last.map { [.uuid($0)] } ?? [])
             ).map { try $0.uuid("account_id") }
         }
+    }
+
+    /// With the limit as `$1`, the time as `$2`, and the account after which it continues as `$3`. Materialized, since SQLite would
+    /// go through the whole table in the order of its accounts instead.
+    static func latestNews(isContinued: Bool) -> String {
+        """
+        WITH news AS MATERIALIZED (SELECT account_id, sequence FROM events WHERE created_at >= $2 AND \(NotificationRule.rows))
+        SELECT DISTINCT n.account_id FROM news n LEFT JOIN ring_cursors c ON c.account_id = n.account_id
+        WHERE n.sequence > COALESCE(c.sequence, 0)\(isContinued ? " AND n.account_id > $3" : "") ORDER BY n.account_id LIMIT $1
+        """
     }
 
     /// Those of the accounts for which a look is worth a transaction: they have news, or their cursor has fallen far behind.
@@ -52,19 +56,16 @@ extension RingDirectory {
             try sql.query(
                 """
                 SELECT s.account_id FROM event_sequences s LEFT JOIN ring_cursors c ON c.account_id = s.account_id
-                WHERE s.account_id \(sql.dialect.isAnyUUID("$1")) AND (s.last_sequence >= COALESCE(c.sequence, 0) + $3 OR EXISTS (
+                WHERE s.account_id \(sql.dialect.isAnyUUID("$1")) AND (s.last_sequence >= COALESCE(c.sequence, 0) + $2 OR EXISTS (
                     SELECT 1 FROM events e WHERE e.account_id = s.account_id AND e.sequence > COALESCE(c.sequence, 0)
-                    AND e.type \(sql.dialect.isAny("$2"))))
-                """,
-                [
-                    sql.dialect.list(accounts.map(\.lowercaseString)), sql.dialect.list(NotificationRule.eventTypes), .int(lag),
-                ]
+                    AND \(NotificationRule.rows)))
+                """, [sql.dialect.list(accounts.map(\.lowercaseString)), .int(lag)]
             ).map { try $0.uuid("account_id") }
         }
     }
 
-    /// Looks at an account's events behind its cursor, at most one page: writes its notifications, puts a push for each device
-    /// into the queue, and moves the cursor, all in one transaction. So each is enqueued once, however often it is tried.
+    /// Looks at an account's events behind its cursor, at most one page: writes its notifications, puts their pushes into the
+    /// queue, and moves the cursor, all in one transaction. So each is enqueued once, however often it is tried.
     ///
     /// - Returns: nil where another server does it at the moment.
     public func dispatch(_ account: UUID, enqueue: @escaping EnqueuePushes) async throws -> Dispatched? {
@@ -79,52 +80,107 @@ extension RingDirectory {
             let last =
                 try sql.first("SELECT last_sequence FROM event_sequences WHERE account_id = $1", [.uuid(account)])?
                 .int64("last_sequence") ?? 0
-            let page = try sql.query(
-                """
-                SELECT sequence, type, task_id, data, created_at FROM events
-                WHERE account_id = $1 AND sequence > $2 AND sequence <= $3 AND type \(sql.dialect.isAny("$4"))
-                ORDER BY sequence LIMIT $5
-                """,
-                [
-                    .uuid(account), .integer(cursor), .integer(last), sql.dialect.list(NotificationRule.eventTypes), .int(limits.page),
-                ]
-            ).map { (event: try LiveEvent($0), time: try $0.timestamp("created_at")) }
-            var dispatched = Dispatched()
-            dispatched.isMore = page.count == limits.page
-            if !page.isEmpty { try tell(page, account: account, now: now, enqueue: enqueue, dispatched: &dispatched, in: sql) }
-            let end = dispatched.isMore ? page.last?.event.sequence ?? last : last
+            let page = try page(of: account, after: cursor, upTo: last, in: sql)
+            let told = try tell(page.events, account: account, now: now, enqueue: enqueue, in: sql)
+            let end = told.stop ?? (page.isMore ? page.end : last)
             if end > cursor {
                 try sql.execute("UPDATE ring_cursors SET sequence = $2 WHERE account_id = $1", [.uuid(account), .integer(end)])
             }
-            return dispatched
+            return Dispatched(
+                notifications: told.notifications, pushes: told.pushes, isMore: page.isMore || told.stop != nil)
         }
     }
 
+    private struct Page {
+        var events: [(event: LiveEvent, time: Timestamp)] = []
+        /// The number of the last of them.
+        var end: Int64 = 0
+        var isMore = false
+    }
+
+    /// Sizes before data: SQLite's one writer waits while these are read and decoded.
+    private func page(of account: UUID, after cursor: Int64, upTo last: Int64, in sql: any SQLSession) throws -> Page {
+        let rows = "FROM events WHERE account_id = $1 AND sequence > $2 AND sequence <= $3 AND \(NotificationRule.rows) ORDER BY sequence"
+        let bytes = sql.dialect == .sqlite ? "LENGTH(CAST(data AS BLOB))" : "OCTET_LENGTH(data::text)"
+        let found = try sql.query(
+            "SELECT sequence, \(bytes) AS bytes \(rows) LIMIT $4",
+            [.uuid(account), .integer(cursor), .integer(last), .int(limits.page)])
+        var page = Page()
+        var (count, total) = (0, 0)
+        for row in found {
+            total += try row.int("bytes")
+            guard count == 0 || total <= limits.pageBytes else { break }
+            count += 1
+            page.end = try row.int64("sequence")
+        }
+        guard count > 0 else { return page }
+        page.isMore = count < found.count || found.count == limits.page
+        page.events = try sql.query(
+            "SELECT sequence, type, task_id, data, created_at, relay \(rows)", [.uuid(account), .integer(cursor), .integer(page.end)]
+        ).map { (try LiveEvent($0), try $0.timestamp("created_at")) }
+        return page
+    }
+
+    private struct Told {
+        var notifications = 0
+        var pushes = 0
+        /// The number of the last event that was looked at, where that was not all of them.
+        var stop: Int64?
+    }
+
     private func tell(
-        _ page: [(event: LiveEvent, time: Timestamp)], account: UUID, now: Timestamp, enqueue: EnqueuePushes,
-        dispatched: inout Dispatched, in sql: any SQLSession
-    ) throws {
+        _ events: [(event: LiveEvent, time: Timestamp)], account: UUID, now: Timestamp, enqueue: EnqueuePushes, in sql: any SQLSession
+    ) throws -> Told {
+        var told = Told()
+        guard !events.isEmpty else { return told }
         let situation = NotificationRule.Situation(
             preferences: try Self.preferences(of: account, in: sql), isWatching: try Self.isWatching(account, now: now, in: sql), now: now)
-        let devices = try sql.query(
-            """
-            SELECT id FROM ring_devices WHERE account_id = $1
-            AND NOT EXISTS (SELECT 1 FROM accounts a WHERE a.id = $1 AND a.disabled_at IS NOT NULL) ORDER BY registered_at
-            """, [.uuid(account)]
-        ).map { try $0.uuid("id") }
+        let reach = try reach(of: account, in: sql)
+        var budget = PushBudget(limits)
         var pushes: [RingPush] = []
-        for (event, time) in page {
+        var last: Int64?
+        for (event, time) in events {
+            defer { last = event.sequence }
             guard let notification = NotificationRule.notification(for: event, at: time, in: situation) else { continue }
-            let id = newUUID()
-            guard try insert(notification, id: id, sequence: event.sequence, account: account, now: now, in: sql) else { continue }
-            dispatched.notifications += 1
-            guard notification.isPushed else { continue }
+            let targets = notification.isPushed ? reach.targets(of: notification.kind) : []
+            let isPushed = budget.admits(targets.count, isListed: notification.isListed)
+            if !isPushed, !notification.isListed, !targets.isEmpty {
+                // Of this one nothing would be left: it begins the next page.
+                told.stop = last
+                break
+            }
+            let id = surroundings.newUUID()
+            if notification.isListed {
+                guard try insert(notification, id: id, sequence: event.sequence, account: account, now: now, in: sql) else { continue }
+                told.notifications += 1
+            }
+            guard isPushed else { continue }
             let options = PushOptions(
                 id: id, timeToLive: notification.timeToLive, urgency: notification.urgency, collapseKey: notification.collapseKey)
-            pushes += devices.map { RingPush(device: $0, account: account, notification: notification.content, options: options) }
+            pushes += targets.map { RingPush(target: $0, account: account, notification: notification.content, options: options) }
         }
-        dispatched.pushes = pushes.count
+        told.pushes = pushes.count
         if !pushes.isEmpty { try enqueue(pushes, sql) }
-        if dispatched.notifications > 0 { try boundNotifications(of: account, in: sql) }
+        if told.notifications > 0 { try boundNotifications(of: account, in: sql) }
+        return told
+    }
+
+    /// Where an account's notifications go.
+    private struct Reach {
+        var devices: [RingPush.Target] = []
+        var hasGateway = false
+
+        /// What came from a gateway does not go to one: it could come back for ever.
+        func targets(of kind: NotificationKind) -> [RingPush.Target] {
+            hasGateway && kind != .program ? devices + [.gateway] : devices
+        }
+    }
+
+    /// Nowhere, for an account that is disabled.
+    private func reach(of account: UUID, in sql: any SQLSession) throws -> Reach {
+        let disabled = try sql.first("SELECT 1 AS found FROM accounts WHERE id = $1 AND disabled_at IS NOT NULL", [.uuid(account)])
+        guard disabled == nil else { return Reach() }
+        let devices = try sql.query("SELECT id FROM ring_devices WHERE account_id = $1 ORDER BY registered_at", [.uuid(account)])
+        return Reach(devices: try devices.map { .device(try $0.uuid("id")) }, hasGateway: hasGateway)
     }
 }

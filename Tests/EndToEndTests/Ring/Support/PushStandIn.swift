@@ -57,8 +57,8 @@ final class PushStandIn: Sendable {
         do {
             guard output >= 0 else { throw CommandFailed(description: "no file for the output") }
             child = try ChildProcess(
-                [try interpreter(), script, folder], environment: DriveCommand.environment([:]), input: ends.reading, output: output,
-                errorPath: folder + "/stderr")
+                [try RingProgram.interpreter(), RingProgram.path(of: "push_standin.py"), folder],
+                environment: DriveCommand.environment([:]), input: ends.reading, output: output, errorPath: folder + "/stderr")
         } catch {
             close(ends.writing)
             throw error
@@ -89,21 +89,6 @@ final class PushStandIn: Sendable {
         close(input)
         child.killGroup()
         TemporaryFolder.remove(folder)
-    }
-
-    private static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    private static let script = repository.appendingPathComponent("Tests/EndToEndTests/Harness/push_standin.py").path
-
-    /// `DRIVE_TEST_PYTHON`, else what `scripts/python-clients` made. Throws where neither is there: no test is skipped.
-    private static func interpreter() throws -> String {
-        let made = repository.appendingPathComponent(".build/python-clients/bin/python").path
-        let named = ProcessInfo.processInfo.environment["DRIVE_TEST_PYTHON"] ?? ""
-        let path = named.isEmpty ? made : named
-        guard FileManager.default.isExecutableFile(atPath: path) else {
-            throw CommandFailed(description: "no Python with http_ece and hypercorn at \(path): scripts/python-clients makes it")
-        }
-        return path
     }
 
     /// The settings of a server that sends here.

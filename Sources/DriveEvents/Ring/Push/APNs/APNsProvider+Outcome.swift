@@ -14,7 +14,8 @@ extension APNsProvider {
             // When the token stopped being valid, in milliseconds: a device that registered since is a new one.
             let milliseconds = answer["timestamp"]?.integer.flatMap { (0...253_402_300_799_000).contains($0) ? $0 : nil }
             return .unregistered(since: milliseconds.map { Timestamp(microseconds: $0 * 1000) })
-        case (400, "BadDeviceToken"): return .unregistered
+        // Also said of a good token where the other of Apple's two servers is asked: a wrong setting must not remove every device.
+        case (400, "BadDeviceToken"): return .refused(reason: reason)
         // The connection was closed for want of use.
         case (400, "IdleTimeout"): return .retry(after: nil, reason: reason)
         // The key may not send for this application: no notification will arrive.

@@ -1,0 +1,35 @@
+import DriveDatabase
+import DriveModel
+import Foundation
+
+extension RingDirectory {
+    /// The accounts of these devices, as far as these are registered.
+    public func accounts(ofDevices devices: [UUID]) async throws -> [UUID: UUID] {
+        guard !devices.isEmpty else { return [:] }
+        return try await database.read { sql in
+            var accounts: [UUID: UUID] = [:]
+            for row in try sql.query(
+                "SELECT id, account_id FROM ring_devices WHERE id \(sql.dialect.isAnyUUID("$1"))",
+                [sql.dialect.list(devices.map(\.lowercaseString))])
+            {
+                accounts[try row.uuid("id")] = try row.uuid("account_id")
+            }
+            return accounts
+        }
+    }
+
+    /// Removes a device, whoever's it is. False where it is not registered.
+    @discardableResult
+    public func removeDevice(_ device: UUID) async throws -> Bool {
+        try await database.write { sql in try sql.execute("DELETE FROM ring_devices WHERE id = $1", [.uuid(device)]) > 0 }
+    }
+
+    /// Appends what other programs say to the outbox, a hundred accounts at a time: those of one transaction get it together.
+    public func append(_ events: [OutboxEvent]) async throws {
+        for start in stride(from: 0, to: events.count, by: 100) {
+            let portion = Array(events[start..<min(start + 100, events.count)])
+            let now = surroundings.now()
+            try await database.write { sql in try EventOutbox.append(portion, now: now, in: sql) }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+import DriveEvents
+import DriveModel
+internal import GRPCCore
+internal import SwiftProtobuf
+
+/// Answers the calls of other programs: reads their messages, and asks the office.
+struct RingServiceProvider: RegistrableRPCService {
+    let office: any RingOffice
+
+    func registerMethods<Transport: ServerTransport>(with router: inout RPCRouter<Transport>) {
+        let (service, office) = (ServiceDescriptor.ring, office)
+
+        add("SendEmail", to: &router) { (request: Proto_SendEmailRequest) throws(DriveError) in
+            guard request.hasEmail else { throw Self.missing("email") }
+            let mail = request.email
+            try await office.send(RingMail(toName: mail.toName, toAddress: mail.toAddress, subject: mail.subject, body: mail.body))
+        }
+
+        add("PushWebSocketPacket", to: &router) { (request: Proto_PushWebSocketPacketRequest) throws(DriveError) in
+            try await office.push(try Self.packet(request.packet, request.hasPacket), to: .user(request.userID))
+        }
+        add("PushWebSocketPacketToUsers", to: &router) { (request: Proto_PushWebSocketPacketToUsersRequest) throws(DriveError) in
+            try await office.push(try Self.packet(request.packet, request.hasPacket), to: .users(request.userIds))
+        }
+        add("PushWebSocketPacketToDevice", to: &router) { (request: Proto_PushWebSocketPacketToDeviceRequest) throws(DriveError) in
+            try await office.push(try Self.packet(request.packet, request.hasPacket), to: .device(request.deviceID))
+        }
+        add("PushWebSocketPacketToDevices", to: &router) { (request: Proto_PushWebSocketPacketToDevicesRequest) throws(DriveError) in
+            try await office.push(try Self.packet(request.packet, request.hasPacket), to: .devices(request.deviceIds))
+        }
+
+        add("SendPushNotificationToUser", to: &router) { (request: Proto_SendPushNotificationToUserRequest) throws(DriveError) in
+            let notification = try Self.notification(request.notification, request.hasNotification)
+            try await office.notify(notification, users: .user(request.userID))
+        }
+        add("SendPushNotificationToUsers", to: &router) { (request: Proto_SendPushNotificationToUsersRequest) throws(DriveError) in
+            let notification = try Self.notification(request.notification, request.hasNotification)
+            try await office.notify(notification, users: .users(request.userIds))
+        }
+        add("UnsubscribePushNotifications", to: &router) { (request: Proto_UnsubscribePushNotificationsRequest) throws(DriveError) in
+            try await office.unsubscribe(device: request.deviceID)
+        }
+
+        router.answer(service.unary("GetWebsocketConnectionStatus")) { (request: Proto_GetWebsocketConnectionStatusRequest) in
+            try await RingStatus.answer { () async throws(DriveError) in
+                let isConnected: Bool
+                switch request.id {
+                case .deviceID(let device): isConnected = try await office.isConnected(device: device)
+                case .userID(let user): isConnected = try await office.areConnected(users: [user])[user] ?? false
+                case nil: throw Self.missing("id")
+                }
+                return Proto_GetWebsocketConnectionStatusResponse.with { $0.isConnected = isConnected }
+            }
+        }
+        router.answer(service.unary("GetWebsocketConnectionStatusBatch")) { (request: Proto_GetWebsocketConnectionStatusBatchRequest) in
+            try await RingStatus.answer { () async throws(DriveError) in
+                let connected = try await office.areConnected(users: request.usersID)
+                return Proto_GetWebsocketConnectionStatusBatchResponse.with { $0.isConnected = connected }
+            }
+        }
+    }
+
+    /// A method that answers with nothing.
+    private func add<Request: SwiftProtobuf.Message, Transport: ServerTransport>(
+        _ method: String, to router: inout RPCRouter<Transport>, _ body: @escaping @Sendable (Request) async throws(DriveError) -> Void
+    ) {
+        router.answer(ServiceDescriptor.ring.unary(method)) { (request: Request) in
+            try await RingStatus.answer { () async throws(DriveError) in
+                try await body(request)
+                return Google_Protobuf_Empty()
+            }
+        }
+    }
+
+    private static func packet(_ packet: Proto_WebSocketPacket, _ isThere: Bool) throws(DriveError) -> RingPacket {
+        guard isThere else { throw missing("packet") }
+        return try packet.value
+    }
+
+    private static func notification(_ notification: Proto_PushNotification, _ isThere: Bool) throws(DriveError) -> PushNotification {
+        guard isThere else { throw missing("notification") }
+        return try notification.value
+    }
+
+    private static func missing(_ field: String) -> DriveError {
+        DriveError(.invalidRequest, "\(field) is missing.", details: ["rule": .string(field)])
+    }
+}
+
+/// Takes what a gateway's clients send.
+struct RingHandlerProvider: RegistrableRPCService {
+    let office: any RingOffice
+
+    func registerMethods<Transport: ServerTransport>(with router: inout RPCRouter<Transport>) {
+        let office = office
+        router.answer(ServiceDescriptor.ringHandler.unary("ReceiveWebSocketPacket")) { (request: Proto_ReceiveWebSocketPacketRequest) in
+            try await RingStatus.answer { () async throws(DriveError) in
+                try await office.received(try request.packet.value, account: request.account, device: request.deviceID)
+                return Google_Protobuf_Empty()
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+import DriveDatabase
+import DriveEvents
+import DriveModel
+import DriveRing
+import DriveTasks
+import Foundation
+import Logging
+
+/// Takes mails of other programs, each as a task.
+struct MailOffice: Sendable {
+    let handler: MailTask
+    private let engine: TaskEngine
+    private let from: MailAddress
+    private let surroundings: Surroundings
+
+    /// Nil where the server was given no way to send mail.
+    init?(_ configuration: DriveConfiguration, engine: TaskEngine, surroundings: Surroundings, logger: Logger) {
+        guard let program = configuration.ring.sendmail,
+            let from = configuration.ring.mailFrom.flatMap({ try? MailAddress($0, field: .fromAddress) })
+        else { return nil }
+        self.engine = engine
+        self.from = from
+        self.surroundings = surroundings
+        handler = MailTask(transport: SendmailRunner(program: program), alarm: PushAlarm(logger: logger))
+    }
+
+    /// - Throws: `INVALID_REQUEST` naming the field and the rule.
+    func send(_ mail: RingMail) async throws(DriveError) {
+        let now = surroundings.now()
+        let message: MailMessage
+        do {
+            message = try MailMessage(
+                id: surroundings.newUUID(), from: from, toName: mail.toName, toAddress: mail.toAddress, subject: mail.subject,
+                body: mail.body, date: now)
+        } catch {
+            throw DriveError(
+                .invalidRequest, error.message, details: ["rule": .string(error.rule.rawValue), "field": .string(error.field.rawValue)])
+        }
+        do {
+            let task = try MailTask.task(message, now: now)
+            try await engine.database.write { [engine] sql in _ = try engine.enqueue([task], in: sql) }
+        } catch {
+            throw ErrorMapping.driveError(error)
+        }
+    }
+}

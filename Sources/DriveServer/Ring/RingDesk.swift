@@ -1,0 +1,232 @@
+import DriveDatabase
+import DriveEvents
+import DriveModel
+import DriveRing
+import DriveTasks
+import Foundation
+
+/// Does what other programs ask over the RingService: packets and notifications become events of their accounts, and go the way
+/// that those go.
+struct RingDesk: RingOffice {
+    /// What one call may bring.
+    enum Limits {
+        static let recipients = 1000
+        /// Bytes of an id.
+        static let identifier = 256
+        /// Bytes of a packet's data.
+        static let packet = 512 << 10
+        /// Bytes of a packet's data times its recipients.
+        static let copies = 16 << 20
+        /// Bytes of an error's text.
+        static let errorMessage = 1024
+        /// Bytes of a title, and of a subtitle.
+        static let title = 256
+        static let body = 4096
+        static let topic = 64
+        static let meta = 4096
+        static let actionURI = 2048
+    }
+
+    let directory: RingDirectory
+    let presence: PresenceBoard
+    let people: RingPeople
+    let mail: MailOffice?
+
+    /// How long a gateway's word holds that somebody looks at the screen.
+    static let presenceLifetime = Duration.seconds(60)
+    /// Types by which the stream itself speaks, in both directions.
+    static let reservedTypes: Set<String> = [
+        "auth", "closed", "error", "gap", notificationType, "ping", "pong", "presence", "ready", "snapshot", "subscribe", "subscribed",
+    ]
+    /// The event that a notification of another program is.
+    static let notificationType = "notification.received"
+
+    // MARK: Packets
+
+    func push(_ packet: RingPacket, to recipients: RingRecipients) async throws(DriveError) {
+        try Self.check(packet)
+        try await mapped {
+            let addressees = try await addressees(recipients)
+            guard packet.data.utf8.count * addressees.count <= Limits.copies else {
+                throw Self.refusal(
+                    "packet.data",
+                    "packet.data times its \(addressees.count) recipients is more than \(Limits.copies) bytes: make several calls.")
+            }
+            let events = try addressees.map { account, device in
+                OutboxEvent(
+                    account: account, type: packet.type, taskId: nil, data: packet.data,
+                    relay: try DriveJSON.text(EventRelay(deviceId: device, errorMessage: packet.errorMessage)))
+            }
+            try await directory.append(events)
+        }
+    }
+
+    func notify(_ notification: PushNotification, users: RingRecipients) async throws(DriveError) {
+        try Self.check(notification)
+        try await mapped {
+            let data = try Self.text(of: notification)
+            let events = try await addressees(users).map {
+                OutboxEvent(account: $0.account, type: Self.notificationType, taskId: nil, data: data)
+            }
+            try await directory.append(events)
+        }
+    }
+
+    private static func text(of notification: PushNotification) throws -> String {
+        var data: [String: JSONValue] = [
+            "topic": .string(notification.topic), "title": .string(notification.title), "subtitle": .string(notification.subtitle),
+            "body": .string(notification.body), "isSilent": .bool(notification.isSilent), "isSavable": .bool(notification.isSavable),
+        ]
+        if let meta = notification.meta { data["meta"] = meta }
+        if let address = notification.actionURI { data["actionUri"] = .string(address) }
+        return try DriveJSON.text(data)
+    }
+
+    // MARK: Devices and connections
+
+    func unsubscribe(device: String) async throws(DriveError) {
+        let id = try Self.device(device)
+        try await mapped { _ = try await directory.removeDevice(id) }
+    }
+
+    func isConnected(device: String) async throws(DriveError) -> Bool {
+        let id = try Self.device(device)
+        return try await mapped {
+            guard let account = try await directory.accounts(ofDevices: [id])[id] else { throw Self.unknown("device") }
+            return try await !presence.present([account], at: .device(id.lowercaseString)).isEmpty
+        }
+    }
+
+    func areConnected(users: [String]) async throws(DriveError) -> [String: Bool] {
+        try Self.check(identifiers: users, of: "user")
+        return try await mapped {
+            let accounts = try await people.accounts(named: Set(users))
+            let connected = try await presence.present(Set(accounts.values), at: .connected)
+            return Dictionary(users.map { ($0, accounts[$0].map(connected.contains) ?? false) }, uniquingKeysWith: { first, _ in first })
+        }
+    }
+
+    func received(_ packet: RingPacket, account: String, device: String) async throws(DriveError) {
+        try Self.check(identifiers: [account], of: "account")
+        guard device.utf8.count <= Limits.identifier else { throw Self.refusal("device_id", "device_id is longer than 256 bytes.") }
+        switch packet.type {
+        case "ping": return
+        case "presence":
+            guard case .bool(let isForeground)? = (try? DriveJSON.value([String: JSONValue].self, from: packet.data))?["foreground"] else {
+                throw Self.refusal("foreground", "presence needs data.foreground, true or false.")
+            }
+            try await mapped {
+                guard let id = try await people.accounts(named: [account])[account] else { throw Self.unknown("account") }
+                if isForeground {
+                    try await directory.note(id, at: .foreground, client: device, for: Self.presenceLifetime)
+                } else {
+                    try await directory.noteGone(id, from: .foreground, client: device)
+                }
+            }
+        default: throw Self.refusal("type", "packet.type must be one of ping, presence.")
+        }
+    }
+
+    // MARK: Mail
+
+    func send(_ message: RingMail) async throws(DriveError) {
+        guard let mail else {
+            throw DriveError(.mailUnavailable, "This server sends no mail: ring.sendmail is not set.", details: ["rule": "ring.sendmail"])
+        }
+        try await mail.send(message)
+    }
+
+    // MARK: Parts
+
+    /// The accounts, each with the device that alone is meant.
+    private func addressees(_ recipients: RingRecipients) async throws -> [(account: UUID, device: String?)] {
+        switch recipients {
+        case .user(let user):
+            try Self.check(identifiers: [user], of: "user")
+            guard let account = try await people.accounts(named: [user])[user] else { throw Self.unknown("user") }
+            return [(account, nil)]
+        case .users(let users):
+            try Self.check(identifiers: users, of: "user")
+            return Set(try await people.accounts(named: Set(users)).values).map { ($0, nil) }
+        case .device(let device):
+            let id = try Self.device(device)
+            guard let account = try await directory.accounts(ofDevices: [id])[id] else { throw Self.unknown("device") }
+            return [(account, id.lowercaseString)]
+        case .devices(let devices):
+            try Self.check(identifiers: devices, of: "device")
+            let ids = try devices.map { text throws(DriveError) in try Self.device(text) }
+            return try await directory.accounts(ofDevices: Array(Set(ids))).map { ($0.value, $0.key.lowercaseString) }
+        }
+    }
+
+    private func mapped<Value>(_ work: () async throws -> Value) async throws(DriveError) -> Value {
+        do { return try await work() } catch { throw ErrorMapping.driveError(error) }
+    }
+
+    private static func unknown(_ what: String) -> DriveError {
+        DriveError(.notFound, "There is no such \(what).", details: ["rule": .string(what)])
+    }
+}
+
+// MARK: Rules
+
+extension RingDesk {
+    static func refusal(_ rule: String, _ message: String) -> DriveError {
+        DriveError(.invalidRequest, message, details: ["rule": .string(rule)])
+    }
+
+    static func device(_ text: String) throws(DriveError) -> UUID {
+        guard let id = UUID(uuidString: text) else { throw refusal("device_id", "device_id is the id of a registered device, a UUID.") }
+        return id
+    }
+
+    static func check(identifiers: [String], of what: String) throws(DriveError) {
+        guard !identifiers.isEmpty, identifiers.count <= Limits.recipients else {
+            throw refusal("\(what)_ids", "\(what)_ids needs 1 to \(Limits.recipients) ids.")
+        }
+        guard identifiers.allSatisfy({ (1...Limits.identifier).contains($0.utf8.count) && !$0.utf8.contains(0) }) else {
+            throw refusal("\(what)_id", "\(what)_id is an id of 1 to \(Limits.identifier) bytes.")
+        }
+    }
+
+    static func check(_ packet: RingPacket) throws(DriveError) {
+        let isWord = packet.type.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
+        guard (1...64).contains(packet.type.utf8.count), isWord else {
+            throw refusal("packet.type", "packet.type needs 1 to 64 visible ASCII characters, without quotation marks and backslashes.")
+        }
+        guard !reservedTypes.contains(packet.type) else {
+            throw refusal("packet.type", "packet.type must not be one by which the stream itself speaks, such as \(packet.type).")
+        }
+        guard packet.data.utf8.count <= Limits.packet else {
+            throw refusal("packet.data", "packet.data is longer than \(Limits.packet) bytes.")
+        }
+        try StoredText.check(Data(packet.data.utf8))
+        if let message = packet.errorMessage { try check(message, "packet.error_message", Limits.errorMessage) }
+    }
+
+    static func check(_ notification: PushNotification) throws(DriveError) {
+        guard !notification.title.isEmpty || !notification.body.isEmpty || notification.isSilent else {
+            throw refusal("notification.title", "A notification that is shown needs a title or a body.")
+        }
+        try check(notification.topic, "notification.topic", Limits.topic)
+        try check(notification.title, "notification.title", Limits.title)
+        try check(notification.subtitle, "notification.subtitle", Limits.title)
+        try check(notification.body, "notification.body", Limits.body)
+        if let address = notification.actionURI { try check(address, "notification.action_uri", Limits.actionURI) }
+        guard let meta = notification.meta else { return }
+        guard let text = try? DriveJSON.text(meta), text.utf8.count <= Limits.meta else {
+            throw refusal("notification.meta", "notification.meta is longer than \(Limits.meta) bytes.")
+        }
+        try StoredText.check(Data(text.utf8))
+    }
+
+    private static func check(_ text: String, _ field: String, _ limit: Int) throws(DriveError) {
+        guard text.utf8.count <= limit else { throw refusal(field, "\(field) is longer than \(limit) bytes.") }
+        guard !text.utf8.contains(0) else { throw refusal(field, "\(field) must not hold the character U+0000.") }
+    }
+}
+
+extension DriveError.Code {
+    /// The server was given no way to send mail. Over gRPC alone.
+    static let mailUnavailable = Self("MAIL_UNAVAILABLE", .preconditionFailed)
+}

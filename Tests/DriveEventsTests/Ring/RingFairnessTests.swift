@@ -1,0 +1,159 @@
+import DriveDatabase
+import DriveModel
+import EngineTestSupport
+import Foundation
+import Logging
+import Synchronization
+import Testing
+
+@testable import DriveEvents
+
+/// Nobody waits for another account's backlog or failure.
+@Suite(.timeLimit(.minutes(1))) struct RingFairnessTests {
+    private struct Refused: Error {}
+
+    private func running(
+        _ site: RingSite, directory: RingDirectory? = nil, width: Int, logger: Logger = Engine.logger,
+        enqueue: @escaping EnqueuePushes, _ body: () async throws -> Void
+    ) async throws {
+        var pace = RingDispatcher.Pace()
+        pace.gathering = .milliseconds(1)
+        pace.lookInterval = .seconds(600)
+        pace.patience = .milliseconds(5)
+        pace.width = width
+        let dispatcher = RingDispatcher(
+            database: site.database, directory: directory ?? site.directory, pace: pace, logger: logger, enqueue: enqueue)
+        let run = Task { try await dispatcher.run() }
+        let result: Result<Void, any Error>
+        do {
+            try await body()
+            result = .success(())
+        } catch {
+            result = .failure(error)
+        }
+        run.cancel()
+        try await run.value
+        try result.get()
+    }
+
+    private final class Lines: LogHandler {
+        private let lines = Mutex(0)
+        var count: Int { lines.withLock { $0 } }
+        var metadata: Logger.Metadata {
+            get { [:] }
+            set {}
+        }
+        var logLevel: Logger.Level {
+            get { .warning }
+            set {}
+        }
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { nil }
+            set {}
+        }
+
+        func log(event: LogEvent) { lines.withLock { $0 += 1 } }
+    }
+
+    /// The first of all accounts fails for as long as it likes: the others are told, at the start and later, and the log has one
+    /// line of it. It is not forgotten, without a word and without a search.
+    @Test(arguments: Engine.underTest) func anAccountThatFailsHoldsNobodyUp(engine: Engine) async throws {
+        try await RingSite.with(engine) { site in
+            let poison = UUID(uuid: (0, 0, 0, 0, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 1))
+            let others = (0..<10).map { _ in UUID() }
+            for (index, account) in ([poison] + others).enumerated() {
+                _ = try await site.register(account, index)
+                try await site.send([.completed("first")], to: account)
+            }
+            let failures = Mutex(0)
+            let isMended = Mutex(false)
+            let log = Lines()
+            try await running(site, width: 1, logger: Logger(label: "test") { _ in log }) { pushes, sql in
+                if pushes.contains(where: { $0.account == poison }), !isMended.withLock({ $0 }) {
+                    failures.withLock { $0 += 1 }
+                    throw Refused()
+                }
+                try RingSite.enqueue(pushes, sql)
+            } _: {
+                try await eventually { try await site.pushes().count == others.count }
+                try await eventually { failures.withLock { $0 } >= 5 }
+                for account in others { try await site.send([.completed("second")], to: account) }
+                try await eventually { try await site.pushes().count == 2 * others.count }
+                #expect(log.count == 1)
+                #expect(try await site.list(poison).isEmpty)
+                isMended.withLock { $0 = true }
+                try await eventually { try await site.pushes().count == 2 * others.count + 1 }
+                #expect(try await site.list(poison).count == 1)
+            }
+        }
+    }
+
+    /// One page for each in turn: whoever has two is done before the one with many has his third.
+    @Test(arguments: Engine.underTest) func aLongBacklogIsBehindTheShortOnes(engine: Engine) async throws {
+        try await RingSite.with(engine) {
+            $0.page = 1
+        } _: { site in
+            let long = UUID()
+            let short = (0..<5).map { _ in UUID() }
+            for (index, account) in ([long] + short).enumerated() {
+                _ = try await site.register(account, index)
+                try await site.send((1...(account == long ? 30 : 2)).map { .completed("\($0)") }, to: account)
+            }
+            let order = Mutex<[UUID]>([])
+            try await running(site, width: 1) { pushes, sql in
+                order.withLock { $0 += pushes.map(\.account) }
+                try RingSite.enqueue(pushes, sql)
+            } _: {
+                try await eventually { try await site.pushes().count == 40 }
+            }
+            let all = order.withLock { $0 }
+            let third = try #require(all.indices.filter { all[$0] == long }.dropFirst(2).first)
+            #expect(all[third...].allSatisfy { $0 == long }, "\(all.map { $0 == long })")
+        }
+    }
+
+    /// Counts the transactions that are under way.
+    private final class CountingDatabase: Database {
+        private let base: any Database
+        private let counts = Mutex((running: 0, most: 0))
+
+        init(_ base: any Database) { self.base = base }
+
+        var most: Int { counts.withLock { $0.most } }
+        var dialect: SQLDialect { base.dialect }
+        var queueLength: Int { base.queueLength }
+
+        func read<Result: Sendable>(_ body: @escaping @Sendable (any SQLSession) throws -> Result) async throws -> Result {
+            try await base.read(body)
+        }
+
+        func write<Result: Sendable>(_ body: @escaping @Sendable (any SQLSession) throws -> Result) async throws -> Result {
+            counts.withLock { counts in
+                counts.running += 1
+                counts.most = max(counts.most, counts.running)
+            }
+            defer { counts.withLock { $0.running -= 1 } }
+            // The others have time to come, where nothing keeps them.
+            try await Task.sleep(for: .milliseconds(10))
+            return try await base.write(body)
+        }
+
+        func listen(to channels: [String]) throws -> any DatabaseListener { try base.listen(to: channels) }
+        func checkIntegrity() async throws -> [String] { try await base.checkIntegrity() }
+        func close() async { await base.close() }
+    }
+
+    @Test func aFewAccountsAreLookedAtTheSameTime() async throws {
+        try await RingSite.with(.sqlite) { site in
+            let accounts = (0..<12).map { _ in UUID() }
+            for account in accounts { try await site.send([.completed("a")], to: account) }
+            let database = CountingDatabase(site.database)
+            let directory = RingDirectory(
+                database: database, seal: .sample(), policy: .publicInternet, surroundings: site.clock.surroundings)
+            try await running(site, directory: directory, width: 3, enqueue: RingSite.enqueue) {
+                for account in accounts { try await eventually { try await site.list(account).count == 1 } }
+            }
+            #expect(database.most == 3)
+        }
+    }
+}

@@ -1,0 +1,126 @@
+import DriveEvents
+import DriveModel
+import Foundation
+import GRPCCore
+import NIOPosix
+import Synchronization
+import Testing
+
+@testable import DriveRing
+
+/// The client and the server of the RingService, against each other over a socket.
+@Suite(.timeLimit(.minutes(1))) struct RingLoopTests {
+    /// Notes what was asked, and refuses what it is told to.
+    private final class Office: RingOffice {
+        enum Call: Hashable {
+            case packet(RingPacket, RingRecipients)
+            case notification(PushNotification, RingRecipients)
+        }
+
+        let calls = Mutex<[Call]>([])
+        let refusal = Mutex<DriveError?>(nil)
+
+        private func note(_ call: Call) throws(DriveError) {
+            if let error = refusal.withLock({ $0 }) { throw error }
+            calls.withLock { $0.append(call) }
+        }
+
+        func send(_ mail: RingMail) async throws(DriveError) {}
+        func push(_ packet: RingPacket, to recipients: RingRecipients) async throws(DriveError) { try note(.packet(packet, recipients)) }
+        func notify(_ notification: PushNotification, users: RingRecipients) async throws(DriveError) {
+            try note(.notification(notification, users))
+        }
+        func unsubscribe(device: String) async throws(DriveError) {}
+        func isConnected(device: String) async throws(DriveError) -> Bool { false }
+        func areConnected(users: [String]) async throws(DriveError) -> [String: Bool] { [:] }
+        func received(_ packet: RingPacket, account: String, device: String) async throws(DriveError) {}
+    }
+
+    private static let token = "0123456789abcdef"
+
+    private func with(
+        token: String? = Self.token, _ body: @Sendable @escaping (RingGatewayClient, Office) async throws -> Void
+    ) async throws {
+        let office = Office()
+        let server = try RingServer(
+            host: "127.0.0.1", port: 0, token: Self.token, certificates: nil, office: office,
+            eventLoopGroup: .singletonMultiThreadedEventLoopGroup)
+        let (places, place) = AsyncStream.makeStream(of: String.self)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await server.run { place.yield($0) } }
+            var iterator = places.makeAsyncIterator()
+            let bound = try #require(await iterator.next())
+            let address = try #require(RingAddress("http://\(bound)"))
+            let client = try RingGatewayClient(
+                address: address, token: token, authorities: nil, eventLoopGroup: .singletonMultiThreadedEventLoopGroup)
+            group.addTask { try await client.run() }
+            try await body(client, office)
+            client.stop()
+            server.stop()
+            try await group.waitForAll()
+        }
+    }
+
+    @Test func aPacketComesAsItWasSaid() async throws {
+        try await with { client, office in
+            let plain = RingPacket(type: "task.completed", data: #"{"taskId":"é"}"#)
+            let failed = RingPacket(type: "x", data: "{}", errorMessage: "no")
+            #expect(await client.push(plain, to: "one") == .delivered)
+            #expect(await client.push(failed, to: "two") == .delivered)
+            #expect(office.calls.withLock { $0 } == [.packet(plain, .user("one")), .packet(failed, .user("two"))])
+        }
+    }
+
+    @Test func aNotificationComesAsItWasSaid() async throws {
+        try await with { client, office in
+            let full = PushNotification(
+                topic: "t", title: "Title", subtitle: "Sub", body: "Body", meta: .object(["n": .integer(1)]), actionURI: "https://a/b",
+                isSilent: true, isSavable: false)
+            let bare = PushNotification(topic: "t", title: "")
+            #expect(await client.notify(full, user: "one") == .delivered)
+            #expect(await client.notify(bare, user: "one") == .delivered)
+            #expect(office.calls.withLock { $0 } == [.notification(full, .user("one")), .notification(bare, .user("one"))])
+        }
+    }
+
+    @Test(arguments: [nil, "", "0123456789abcdeF", "0123456789abcdef0"]) func withoutTheTokenNobodyIsHeard(_ token: String?) async throws {
+        try await with(token: token) { client, office in
+            #expect(await client.push(RingPacket(type: "x", data: "{}"), to: "one") == .credentials(reason: "grpc-16"))
+            #expect(office.calls.withLock { $0.isEmpty })
+        }
+    }
+
+    @Test(arguments: [
+        (DriveError(.notFound, "no"), PushOutcome.unregistered),
+        (DriveError(.invalidRequest, "no"), .refused(reason: "grpc-3")),
+        (DriveError(.databaseUnavailable, "no"), .retry(after: nil, reason: "grpc-14")),
+        (DriveError(.rateLimited, "no"), .retry(after: nil, reason: "grpc-8")),
+        (DriveError(.forbidden, "no"), .credentials(reason: "grpc-7")),
+    ]) func aRefusalIsUnderstood(_ error: DriveError, _ outcome: PushOutcome) async throws {
+        try await with { client, office in
+            office.refusal.withLock { $0 = error }
+            #expect(await client.push(RingPacket(type: "x", data: "{}"), to: "one") == outcome)
+        }
+    }
+
+    @Test func dataThatIsNoObjectIsRefused() async throws {
+        try await with { client, office in
+            for data in ["[]", "1", "{", "\u{FEFF}", #"{"a":}"#] {
+                #expect(await client.push(RingPacket(type: "x", data: data), to: "one") == .refused(reason: "grpc-3"), "\(data)")
+            }
+            #expect(office.calls.withLock { $0.isEmpty })
+        }
+    }
+
+    @Test func nobodyThereIsWorthAnotherTry() async throws {
+        let address = RingAddress(isSecure: false, host: "127.0.0.1", port: 1)
+        let client = try RingGatewayClient(
+            address: address, token: nil, authorities: nil, eventLoopGroup: .singletonMultiThreadedEventLoopGroup)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await client.run() }
+            #expect(await client.push(RingPacket(type: "x", data: "{}"), to: "one") == .retry(after: nil, reason: "grpc-14"))
+            client.stop()
+            try await group.waitForAll()
+        }
+    }
+}
