@@ -88,15 +88,24 @@ struct PushTask: TaskHandler {
         case .retry(_, let reason):
             // An end that was asked for costs no attempt.
             try task.checkInterruption()
-            await note(task) { try await directory.noteFailure(id, reason: reason) }
-        case .refused(let reason): await note(task) { try await directory.noteFailure(id, reason: reason) }
-        case .credentials(let reason):
-            await note(task) { try await directory.noteFailure(id, reason: reason) }
-            // A browser's endpoint is whatever its subscriber says; from the others it means that nothing arrives at all.
-            let platform = found.device.platform
-            if platform != .webPush { alarm.raise(platform.rawValue, "the push service does not accept our credentials: \(reason)") }
+            await note(task) { try await directory.noteFailure(id, reason: Self.shown(reason, of: found.device)) }
+        case .refused(let reason), .credentials(let reason):
+            await note(task) { try await directory.noteFailure(id, reason: Self.shown(reason, of: found.device)) }
+            // A browser's endpoint is whatever its subscriber says, so its no is his to see, and no dead letter of the operator's. From
+            // the others it means that something is to be mended.
+            if found.device.platform == .webPush { return ["outcome": "refused", "reason": .string(reason)] }
+            if case .credentials = outcome {
+                alarm.raise(found.device.platform.rawValue, "the push service does not accept our credentials: \(reason)")
+            }
         }
         throw Self.failure(outcome, of: "push service")
+    }
+
+    /// What the device's owner reads. Of an address that he chose himself he does not learn why there is no connection: the reasons would
+    /// tell him what stands in our network.
+    private static func shown(_ reason: String, of device: PushDevice) -> String {
+        let isOfConnection = ["address-refused", "timed-out", "unreachable"].contains(reason)
+        return device.platform == .webPush && isOfConnection ? "no-connection" : reason
     }
 
     // MARK: To the RingService of another program

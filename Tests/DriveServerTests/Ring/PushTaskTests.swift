@@ -1,3 +1,4 @@
+import Crypto
 import DriveDatabase
 import DriveEvents
 import DriveModel
@@ -21,6 +22,12 @@ import Testing
             await meanwhile()
             return outcome
         }
+    }
+
+    private struct Browser: PushProvider {
+        let outcome: PushOutcome
+
+        func send(_ notification: PushNotification, to device: WebPushSubscription, options: PushOptions) async -> PushOutcome { outcome }
     }
 
     /// The RingService of another program.
@@ -269,6 +276,36 @@ import Testing
             let refused = try #require(try await site.failure(.refused(reason: "413")))
             #expect(!refused.isRetryable && refused.code == "PUSH_REFUSED" && refused.message.contains("413"))
             #expect(site.log.lines.withLock { $0 } == 0)
+        }
+    }
+
+    /// A browser's endpoint is whatever its subscriber says: its no is shown to him, and is neither a dead letter nor an alert. Why there
+    /// is no connection is not shown: he could look around in our network so.
+    @Test(arguments: [
+        (PushOutcome.refused(reason: "413"), "413"), (.credentials(reason: "403"), "403"),
+        (.refused(reason: "address-refused"), "no-connection"),
+    ]) func aSubscribersNoIsHisOwn(_ outcome: PushOutcome, _ shown: String) async throws {
+        try await with { site in
+            let (directory, log) = (site.directory, site.log)
+            let browser = try WebPushSubscription(
+                endpoint: "https://push.example.org/a",
+                p256dh: Data(P256.KeyAgreement.PrivateKey().publicKey.x963Representation).base64EncodedString()
+                    .replacing("+", with: "-").replacing("/", with: "_"),
+                auth: Data(repeating: 1, count: 16).base64EncodedString(), policy: .publicInternet)
+            let device = try await directory.register(.webPush(browser), name: nil, account: site.push.account).device
+            var push = site.push
+            push.target = .device(device.id)
+            func run(_ outcome: PushOutcome) async throws -> [String: JSONValue] {
+                try await PushTask(
+                    directory: directory, providers: PushProviders(webPush: Browser(outcome: outcome)),
+                    alarm: PushAlarm(logger: Logger(label: "test") { _ in log })
+                ).run(Context(parameters: push.parameters))
+            }
+            #expect(try await run(outcome)["outcome"] == "refused")
+            #expect(try await directory.devices(of: push.account).first { $0.id == device.id }?.lastFailure == shown)
+            #expect(log.lines.withLock { $0 } == 0)
+            await #expect(throws: TaskFailure.self) { _ = try await run(.retry(after: nil, reason: "unreachable")) }
+            #expect(try await directory.devices(of: push.account).first { $0.id == device.id }?.lastFailure == "no-connection")
         }
     }
 

@@ -105,15 +105,20 @@ extension RingDirectory {
 
     // MARK: The sender's side
 
-    /// The device to send to; nil where it is registered no more. Throws `SecretSeal.Failure` where its token cannot be read.
+    /// The device to send to; nil where it is registered no more, or its account is disabled. Whether its endpoint may be sent to still
+    /// is the provider's to say. Throws `SecretSeal.Failure` where its token cannot be read.
     public func reachable(_ id: UUID) async throws -> ReachableDevice? {
         let row = try await database.read { sql in
-            try sql.first("SELECT account_id, platform, token, registered_at FROM ring_devices WHERE id = $1", [.uuid(id)])
+            try sql.first(
+                """
+                SELECT account_id, platform, token, registered_at FROM ring_devices d WHERE id = $1
+                AND NOT EXISTS (SELECT 1 FROM accounts a WHERE a.id = d.account_id AND a.disabled_at IS NOT NULL)
+                """, [.uuid(id)])
         }
         guard let row, let platform = PushPlatform(rawValue: try row.text("platform")) else { return nil }
         let account = try row.uuid("account_id")
         let record = try seal.open(try row.text("token"), for: Self.place(id, account))
-        guard let device = PushDevice(platform, record: record, policy: policy) else { throw SecretSeal.Failure.damaged }
+        guard let device = PushDevice(platform, record: record, policy: .any) else { throw SecretSeal.Failure.damaged }
         return ReachableDevice(id: id, account: account, device: device, registeredAt: try row.timestamp("registered_at"))
     }
 
