@@ -58,6 +58,8 @@ let package = Package(
             dependencies: ["DriveModel", "CLibCrypto", "CLibZ", "CDriveSystem"],
             swiftSettings: strict
         ),
+        // Apart from what brings a zlib of its own.
+        .target(name: "DriveCompression", dependencies: ["CLibZ"], swiftSettings: strict),
         .target(
             name: "DriveStorage",
             dependencies: [
@@ -111,8 +113,8 @@ let package = Package(
         .target(
             name: "DriveServer",
             dependencies: [
-                "DriveModel", "DriveDatabase", "DriveCrypto", "DriveStorage", "DriveEvents", "DriveRing", "DriveTasks", "DriveUploads",
-                "CLibZ",
+                "DriveModel", "DriveDatabase", "DriveCompression", "DriveCrypto", "DriveStorage", "DriveEvents", "DriveRing", "DriveTasks",
+                "DriveUploads",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -226,7 +228,7 @@ let package = Package(
         .testTarget(
             name: "DriveServerTests",
             dependencies: [
-                "DriveModel", "DriveCrypto", "DriveDatabase", "DriveEvents", "DriveTasks", "DriveServer", "TestSupport",
+                "DriveModel", "DriveCompression", "DriveCrypto", "DriveDatabase", "DriveEvents", "DriveTasks", "DriveServer", "TestSupport",
                 "EngineTestSupport",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),

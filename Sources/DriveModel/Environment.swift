@@ -34,6 +34,12 @@ public struct Surroundings: Sendable {
         }
     )
 
+    /// 0 up to 1, for what shall be spread.
+    public func randomFraction() -> Double {
+        let bytes = randomBytes(4)
+        return Double(bytes.reduce(UInt32(0)) { $0 << 8 | UInt32($1) }) / Double(1 << 32 as UInt64)
+    }
+
     /// A new unguessable identifier: 22 letters and digits, 128 random bits at least.
     public func newIdentifier() -> String {
         Self.identifier(from: randomBytes(32))

@@ -25,6 +25,7 @@ public final class RingServer: Sendable {
             address: host.contains(":") ? .ipv6(host: host, port: port) : .ipv4(host: host, port: port), transportSecurity: security,
             config: .defaults { config in
                 config.rpc.maxRequestPayloadSize = Self.longestMessage
+                config.http2.maxConcurrentStreams = 100
                 config.connection.maxIdleTime = .seconds(600)
                 // Pings of its own find callers that died.
                 config.connection.keepalive.clientBehavior.minPingIntervalWithoutCalls = .seconds(30)

@@ -39,6 +39,14 @@ import Testing
         #expect(counts.values.allSatisfy { (3250...3850).contains($0) })
     }
 
+    @Test(
+        arguments: [
+            ([0], 0), ([0x80, 0, 0, 0], 0.5), ([0, 0, 0, 1], 1 / 4_294_967_296), ([255], 1 - 1 / 4_294_967_296),
+        ] as [([UInt8], Double)])
+    func aFractionStaysBelowOne(bytes: [UInt8], expected: Double) {
+        #expect(Self.surroundings(bytes).randomFraction() == expected)
+    }
+
     @Test func givesAsManyRandomBytesAsAsked() {
         for count in [0, 1, 7, 16, 33] { #expect(Surroundings.system.randomBytes(count).count == count) }
     }

@@ -31,7 +31,7 @@ public final class PostgresDatabase: Database {
         let count = max(1, maximumConnections)
         let queue = PostgresWorkQueue(threads: count, maximumLength: configuration.maximumQueueLength)
         let threads = PostgresThreadGroup(count: count)
-        let reachability = PostgresReachability()
+        let reachability = PostgresReachability(logger: logger)
         let notifier = PostgresNotifier(queue: queue, logger: logger)
         self.connectionString = connectionString
         self.configuration = configuration

@@ -1,15 +1,54 @@
+import DriveModel
+import Logging
 import Synchronization
 
-/// What the pool's threads know together about the server: while it is away, a call fails at once instead of
-/// each waiting in turn.
+/// What the pool's threads know together about the server: while it is away, a call fails at once instead of each waiting in turn,
+/// and the log says so once, not once per call.
 final class PostgresReachability: Sendable {
-    private let awayUntil = Mutex<ContinuousClock.Instant?>(nil)
+    private struct State {
+        var awayUntil: ContinuousClock.Instant?
+        var retries = SparseLog()
+        var refusals = SparseLog()
+        /// A line said that it cannot be reached, and none that it can since.
+        var isTold = false
 
-    func isAway(at now: ContinuousClock.Instant) -> Bool {
-        awayUntil.withLock { $0.map { now < $0 } ?? false }
+        mutating func tell(_ unsaid: Int?) -> Int? {
+            if unsaid != nil { isTold = true }
+            return unsaid
+        }
     }
 
-    func isReached() { awayUntil.withLock { $0 = nil } }
+    private let state = Mutex(State())
+    private let logger: Logger
 
-    func isAway(until instant: ContinuousClock.Instant) { awayUntil.withLock { $0 = instant } }
+    init(logger: Logger) {
+        self.logger = logger
+    }
+
+    func isAway(at now: ContinuousClock.Instant) -> Bool {
+        state.withLock { $0.awayUntil.map { now < $0 } ?? false }
+    }
+
+    func isReached() {
+        let wasTold = state.withLock { state in
+            defer { (state.awayUntil, state.isTold) = (nil, false) }
+            return state.isTold
+        }
+        if wasTold { logger.notice("PostgreSQL answers again") }
+    }
+
+    /// A connection could not be opened, and will be tried again at once.
+    func failed(_ reason: String, at now: ContinuousClock.Instant) {
+        if let unsaid = state.withLock({ $0.tell($0.retries.say(at: now)) }) {
+            logger.warning("connecting to PostgreSQL failed", metadata: ["reason": "\(reason)", "unsaid": "\(unsaid)"])
+        }
+    }
+
+    /// Nobody tries until `instant`.
+    func isAway(_ reason: String, until instant: ContinuousClock.Instant, at now: ContinuousClock.Instant) {
+        state.withLock { $0.awayUntil = instant }
+        if let unsaid = state.withLock({ $0.tell($0.refusals.say(at: now)) }) {
+            logger.error("PostgreSQL does not answer", metadata: ["reason": "\(reason)", "unsaid": "\(unsaid)"])
+        }
+    }
 }

@@ -147,11 +147,10 @@ final class PostgresWorker {
             } catch {
                 let now = ContinuousClock.now
                 guard now + delay < start + configuration.reconnectPatience else {
-                    logger.error("PostgreSQL does not answer", metadata: ["reason": "\(error.message)"])
-                    reachability.isAway(until: now + .seconds(1))
+                    reachability.isAway(error.message, until: now + .seconds(1), at: now)
                     throw DatabaseError(.unavailable, error.message)
                 }
-                logger.warning("connecting to PostgreSQL failed", metadata: ["reason": "\(error.message)"])
+                reachability.failed(error.message, at: now)
                 pause(delay)
                 delay = min(delay * 2, .milliseconds(500))
             }

@@ -118,22 +118,3 @@ struct DispatchAgenda {
         min(now - pace.lookBack, searched.map { $0 - pace.overlap } ?? now)
     }
 }
-
-/// When a failure that comes again and again is worth a line of the log: at first, and once a minute while it lasts. A pure value.
-struct LogPace {
-    static let interval = Duration.seconds(60)
-
-    private var last: ContinuousClock.Instant?
-    private var unsaid = 0
-
-    /// Nil where this one is passed over; else how many were since the last line.
-    mutating func admit(at instant: ContinuousClock.Instant) -> Int? {
-        if let last, instant - last < Self.interval {
-            unsaid += 1
-            return nil
-        }
-        defer { unsaid = 0 }
-        last = instant
-        return unsaid
-    }
-}

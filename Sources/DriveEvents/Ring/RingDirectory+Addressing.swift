@@ -3,13 +3,16 @@ import DriveModel
 import Foundation
 
 extension RingDirectory {
-    /// The accounts of these devices, as far as these are registered.
+    /// The accounts of these devices, as far as these are registered; disabled accounts have none.
     public func accounts(ofDevices devices: [UUID]) async throws -> [UUID: UUID] {
         guard !devices.isEmpty else { return [:] }
         return try await database.read { sql in
             var accounts: [UUID: UUID] = [:]
             for row in try sql.query(
-                "SELECT id, account_id FROM ring_devices WHERE id \(sql.dialect.isAnyUUID("$1"))",
+                """
+                SELECT id, account_id FROM ring_devices d WHERE id \(sql.dialect.isAnyUUID("$1"))
+                AND NOT EXISTS (SELECT 1 FROM accounts a WHERE a.id = d.account_id AND a.disabled_at IS NOT NULL)
+                """,
                 [sql.dialect.list(devices.map(\.lowercaseString))])
             {
                 accounts[try row.uuid("id")] = try row.uuid("account_id")

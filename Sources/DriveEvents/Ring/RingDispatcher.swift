@@ -170,12 +170,12 @@ public final class RingDispatcher: Sendable {
 
     /// Each kind has its own pace, so that one account's failure does not hide the database's.
     private struct Complaints {
-        var search = LogPace()
-        var accounts = LogPace()
+        var search = SparseLog()
+        var accounts = SparseLog()
     }
 
-    private func complain(_ message: Logger.Message, _ error: any Error, _ pace: inout LogPace, _ account: UUID? = nil) {
-        guard !Task.isCancelled, let unsaid = pace.admit(at: .now) else { return }
+    private func complain(_ message: Logger.Message, _ error: any Error, _ pace: inout SparseLog, _ account: UUID? = nil) {
+        guard !Task.isCancelled, let unsaid = pace.say(at: .now) else { return }
         var metadata: Logger.Metadata = ["error": "\(error)", "unsaid": "\(unsaid)"]
         if let account { metadata["account"] = "\(account.lowercaseString)" }
         logger.warning(message, metadata: metadata)

@@ -37,7 +37,8 @@ extension SettingsTable {
         Setting(\.ring.fcmServer, "ring.fcmServer", "DRIVE_RING_FCM_SERVER", .webAddress, "Google's push service.")
         Setting(
             \.ring.caFile, "ring.caFile", "DRIVE_RING_CA_FILE", .optional(.text("a path")),
-            "Certificates in PEM that push services may come from, beside those that the system trusts.")
+            "Certificates in PEM that push services and the RingService of another program may come from, beside those that the system trusts."
+        )
         Setting(
             \.ring.retention, "ring.retention", "DRIVE_RING_RETENTION", .duration(.seconds(60)...days(3650)),
             "How long past notifications are kept.")

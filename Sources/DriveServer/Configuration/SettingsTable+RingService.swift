@@ -1,3 +1,4 @@
+import DriveModel
 import DriveRing
 
 extension SettingsTable {

@@ -8,7 +8,7 @@ import NIOCore
 /// reads. Confined to the connection's event loop.
 final class LiveConversation: WebSocketApplication {
     /// Messages that wait while one is being answered.
-    private static let mostWaiting = 16
+    private static let mostWaiting = 64
     /// Events taken at once.
     private static let portion = 64
 

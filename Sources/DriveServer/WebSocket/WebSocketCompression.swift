@@ -1,3 +1,4 @@
+import DriveCompression
 import NIOCore
 import NIOWebSocket
 
@@ -12,7 +13,7 @@ final class WebSocketCompression {
 
     private var inflater: MessageInflater?
     /// By bits of the window: those of ``PerMessageDeflate/preferredWindowBits`` for nearly every client.
-    private var deflaters: [Int: MessageDeflater] = [:]
+    private var deflaters: [Int: RawDeflater] = [:]
     /// The last compressed frame: an event for many connections is compressed once on each event loop.
     private var latest: (message: WebSocketMessage, windowBits: Int, frame: ByteBuffer)?
 
@@ -38,7 +39,7 @@ final class WebSocketCompression {
 
     /// Nil where it would not be shorter, or there is no memory.
     private func compressedFrame(_ message: WebSocketMessage, windowBits: Int) -> ByteBuffer? {
-        guard let deflater = deflaters[windowBits] ?? MessageDeflater(windowBits: windowBits) else { return nil }
+        guard let deflater = deflaters[windowBits] ?? RawDeflater(windowBits: windowBits) else { return nil }
         deflaters[windowBits] = deflater
         let payload = message.payload
         let start = WebSocketFrameWriter.longestHeader

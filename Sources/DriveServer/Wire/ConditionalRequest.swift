@@ -1,3 +1,4 @@
+import DriveModel
 import HTTPTypes
 
 /// The preconditions and the range of a request for an existing representation, in the order of RFC 9110 §13.2.2.

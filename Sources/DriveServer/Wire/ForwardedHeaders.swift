@@ -1,3 +1,4 @@
+import DriveModel
 import HTTPTypes
 
 /// Where a request came from, as far as it can be believed.

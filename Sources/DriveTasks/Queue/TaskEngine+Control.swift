@@ -100,7 +100,7 @@ extension TaskEngine {
         // Those that wait for it still wait for this new run of it.
         try sql.execute("DELETE FROM task_settlements WHERE task_id = $1", [.text(task.taskId)])
         if let batch = task.summary.batchId { try TaskBatches.reopen(batch, status: task.summary.status, in: sql) }
-        outcome.add(TaskEvents.retrying(.init(task.summary), attempt: 0, message: task.summary.errorMessage ?? "", runAt: now))
+        outcome.add(TaskEvents.retrying(.init(task.summary), attempt: 0, message: task.summary.errorMessage ?? "", runAt: now, now: now))
         if dependencies == 0 { outcome.ready.append(ReadyTask(task)) }
     }
 

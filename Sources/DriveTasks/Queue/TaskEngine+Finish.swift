@@ -178,7 +178,7 @@ extension TaskEngine {
         // The first loss of a worker says nothing of the task: it runs again at once.
         let isAtOnce = how == .lost && attempt <= 1
         let policy = handler(task.summary.type, kind: task.summary.kind)?.policy.retry ?? RetryPolicy()
-        let delay = max(policy.delay(afterAttempt: attempt, random: randomFraction()), failure.retryAfter ?? .zero)
+        let delay = max(policy.delay(afterAttempt: attempt, random: surroundings.randomFraction()), failure.retryAfter ?? .zero)
         let runAt = now + (isAtOnce ? .zero : delay)
         try sql.execute(
             """
@@ -194,7 +194,7 @@ extension TaskEngine {
         if state.status == .paused {
             outcome.add(TaskEvents.changed("paused", .init(task.summary), status: .paused, reason: failure.message, now: now))
         } else {
-            outcome.add(TaskEvents.retrying(.init(task.summary), attempt: attempt, message: failure.message, runAt: runAt))
+            outcome.add(TaskEvents.retrying(.init(task.summary), attempt: attempt, message: failure.message, runAt: runAt, now: now))
             if isAtOnce { outcome.ready.append(ReadyTask(task)) } else { sql.notify(Self.workChannel, task.queue ?? TaskQueues.drive) }
         }
     }
@@ -211,12 +211,6 @@ extension TaskEngine {
         outcome.add(TaskEvents.failed(.init(task.summary), code: failure.code, message: failure.message, now: now))
         outcome.count(.failed, batch: task.summary.batchId)
         if task.hasDependents { outcome.ended.append((task.taskId, .failed)) }
-    }
-
-    /// 0 up to 1.
-    func randomFraction() -> Double {
-        let bytes = surroundings.randomBytes(4)
-        return Double(bytes.reduce(UInt32(0)) { $0 << 8 | UInt32($1) }) / Double(1 << 32 as UInt64)
     }
 
     // MARK: Durations

@@ -51,10 +51,13 @@ enum TaskEvents {
         event("task.failed", subject, ["failedAt": .string("\(now)"), "errorCode": .string(code), "errorMessage": .string(message)])
     }
 
-    static func retrying(_ subject: Subject, attempt: Int, message: String, runAt: Timestamp) -> OutboxEvent {
+    static func retrying(_ subject: Subject, attempt: Int, message: String, runAt: Timestamp, now: Timestamp) -> OutboxEvent {
         event(
             "task.retrying", subject,
-            ["attempt": .integer(Int64(attempt)), "errorMessage": .string(message), "runAt": .string("\(runAt)")])
+            [
+                "attempt": .integer(Int64(attempt)), "errorMessage": .string(message), "runAt": .string("\(runAt)"),
+                "changedAt": .string("\(now)"),
+            ])
     }
 
     /// The alert that a running task shows no progress.

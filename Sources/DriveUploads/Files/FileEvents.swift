@@ -93,7 +93,7 @@ enum FileEvents {
     /// - Parameters:
     ///   - rise: bytes by which the use has just changed.
     ///   - defaultQuota: bytes for accounts without a quota of their own; nil: no limit.
-    static func quotaWarning(_ usage: QuotaLedger.Usage?, rise: Int64, default defaultQuota: Int64?) -> DriveEvent? {
+    static func quotaWarning(_ usage: QuotaLedger.Usage?, rise: Int64, default defaultQuota: Int64?, now: Timestamp) -> DriveEvent? {
         guard let usage, let limit = QuotaLedger.limit(own: usage.ownQuota, default: defaultQuota),
             let threshold = QuotaThreshold.crossed(before: usage.usedBytes - rise, after: usage.usedBytes, limit: limit)
         else { return nil }
@@ -101,6 +101,7 @@ enum FileEvents {
             type: "quota.warning", taskId: nil,
             data: [
                 "usedBytes": .integer(usage.usedBytes), "quotaBytes": .integer(limit), "percent": .integer(Int64(threshold.rawValue)),
+                "changedAt": .string("\(now)"),
             ])
     }
 }

@@ -126,7 +126,7 @@ struct Publication: Sendable {
         if try task.bool("has_dependents") { try tasks?.clientTaskEnded(taskId, as: .completed, in: sql) }
         // The end of the task comes last: who waits for it has then seen the rest.
         var events = [FileEvents.created(file, by: taskId)]
-        if let warning = FileEvents.quotaWarning(usage, rise: charge, default: defaultQuota) { events.append(warning) }
+        if let warning = FileEvents.quotaWarning(usage, rise: charge, default: defaultQuota, now: now) { events.append(warning) }
         events += UploadEvents.completed(taskId, file: file, legacyEvents: legacyEvents, now: now)
         try EventOutbox.append(events, account: accountId, now: now, in: sql)
         try AuditTrail.append(

@@ -161,7 +161,7 @@ struct FileMover: Sendable {
             try TaskItems.append([TaskItem(itemId: file.id, outcome: .succeeded)], startingAt: step.position, task: taskId, in: sql)
             let events = [
                 Self.moved(from: before, to: current, now: now), FileEvents.updated(from: before, to: current),
-                FileEvents.quotaWarning(usage, rise: charge - charged, default: settings.defaultQuota),
+                FileEvents.quotaWarning(usage, rise: charge - charged, default: settings.defaultQuota, now: now),
             ].compactMap { $0 }
             try EventOutbox.append(events, account: caller.accountId, now: now, in: sql)
         }

@@ -256,7 +256,7 @@ struct StorageMigrationTask: TaskHandler {
                         let event = FileEvents.moved(file.id, name: file.name, from: blob.poolId, to: pool.id, now: now)
                         events.append(try event.outboxEvent(of: account))
                     }
-                    if let warning = FileEvents.quotaWarning(usage, rise: rise, default: defaultQuota) {
+                    if let warning = FileEvents.quotaWarning(usage, rise: rise, default: defaultQuota, now: now) {
                         events.append(try warning.outboxEvent(of: account))
                     }
                 }

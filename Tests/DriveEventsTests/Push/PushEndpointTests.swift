@@ -1,4 +1,5 @@
 import Crypto
+import DriveModel
 import Foundation
 import Testing
 
@@ -90,10 +91,10 @@ import Testing
 
     @Test func aSubscriptionIsThreePartsEachOfWhichIsChecked() throws {
         let point = P256.KeyAgreement.PrivateKey().publicKey
-        let (p256dh, auth) = (Base64URLText.encode(point.x963Representation), Base64URLText.encode([UInt8](repeating: 3, count: 16)))
+        let (p256dh, auth) = (Base64URL.encode(point.x963Representation), Base64URL.encode([UInt8](repeating: 3, count: 16)))
         func make(_ endpoint: String = "https://push.example/p", p256dh: String? = nil, auth: String? = nil) throws -> WebPushSubscription {
             try WebPushSubscription(
-                endpoint: endpoint, p256dh: p256dh ?? Base64URLText.encode(point.x963Representation),
+                endpoint: endpoint, p256dh: p256dh ?? Base64URL.encode(point.x963Representation),
                 auth: auth ?? "AwMDAwMDAwMDAwMDAwMDAw",
                 policy: .publicInternet)
         }
@@ -104,8 +105,8 @@ import Testing
         var offCurve = [UInt8](point.x963Representation)
         offCurve[64] ^= 1
         let points = [
-            "", "AAAA", p256dh + "A", Base64URLText.encode(offCurve), Base64URLText.encode(point.compressedRepresentation),
-            Base64URLText.encode([4] + [UInt8](repeating: 0, count: 64)), Base64URLText.encode(point.rawRepresentation),
+            "", "AAAA", p256dh + "A", Base64URL.encode(offCurve), Base64URL.encode(point.compressedRepresentation),
+            Base64URL.encode([4] + [UInt8](repeating: 0, count: 64)), Base64URL.encode(point.rawRepresentation),
             p256dh.replacingOccurrences(of: "B", with: "+"), String(repeating: "A", count: 5000),
         ]
         for text in points {

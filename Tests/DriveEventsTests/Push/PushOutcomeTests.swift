@@ -132,7 +132,9 @@ import Testing
             ("0", 1), ("1", 1), ("59", 59), ("3600", 3600), ("3601", 3600), ("99999999999999999999999999", 3600),
             ("Sat, 21 Nov 2026 12:00:10 GMT", 10), ("Sat, 21 Nov 2026 11:00:00 GMT", 1), ("Sun, 21 Nov 2027 12:00:00 GMT", 3600),
             ("", nil), ("-5", nil), ("1.5", nil), ("soon", nil), ("5 s", nil), ("Sat, 31 Feb 2026 12:00:00 GMT", nil),
-            ("Sat, 21 Nov 2026 12:00:10 CET", nil), ("Sat, 21 Nov 2026 25:00:10 GMT", nil), ("Sat,  21 Nov 2026 12:00:10 GMT", nil),
+            ("Sat, 21 Nov 2026 12:00:10 CET", nil), ("Sat, 21 Nov 2026 25:00:10 GMT", nil),
+            // The obsolete forms are to be read too.
+            ("Saturday, 21-Nov-26 12:00:10 GMT", 10), ("Sat Nov 21 12:00:10 2026", 10), ("Sat, 01 Jan 0000 00:00:00 GMT", 1),
             ("Sat, 21 Nov 2026 12:00:10+01:00 GMT", nil), ("２", nil),
         ] as [(String, Int?)])
     func retryAfter(_ value: String, seconds: Int?) {

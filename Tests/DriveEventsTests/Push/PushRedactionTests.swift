@@ -17,7 +17,7 @@ import Testing
         let agreement = P256.KeyAgreement.PrivateKey()
         let vapid = try VAPIDKey(privateKey: VAPIDKey.generatePrivateKey(), subject: "mailto:ops@example.org")
         let subscription = try WebPushSubscription(
-            endpoint: "https://push.example/CAPABILITY", p256dh: Base64URLText.encode(agreement.publicKey.x963Representation),
+            endpoint: "https://push.example/CAPABILITY", p256dh: Base64URL.encode(agreement.publicKey.x963Representation),
             auth: "AwMDAwMDAwMDAwMDAwMDAw", policy: .publicInternet)
         let transport = ScriptedTransport(.status(200, #"{"access_token":"ACCESS","expires_in":3600}"#), .status(200))
         let surroundings = PushClock().surroundings()

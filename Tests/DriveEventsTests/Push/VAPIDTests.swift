@@ -9,7 +9,7 @@ import Testing
     private let signing = P256.Signing.PrivateKey()
 
     private func key() throws -> VAPIDKey {
-        try VAPIDKey(privateKey: Base64URLText.encode(signing.rawRepresentation), subject: "mailto:ops@example.org")
+        try VAPIDKey(privateKey: Base64URL.encode(signing.rawRepresentation), subject: "mailto:ops@example.org")
     }
 
     /// The two parts of an `Authorization` field.

@@ -17,7 +17,7 @@ import Testing
         -> WebPushSubscription
     {
         try WebPushSubscription(
-            endpoint: endpoint, p256dh: Base64URLText.encode(receiver.publicKey), auth: Base64URLText.encode(receiver.authenticationSecret),
+            endpoint: endpoint, p256dh: Base64URL.encode(receiver.publicKey), auth: Base64URL.encode(receiver.authenticationSecret),
             policy: policy)
     }
 

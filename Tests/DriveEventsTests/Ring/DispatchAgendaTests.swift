@@ -131,13 +131,4 @@ import Testing
             #expect(agenda.take(at: instant - .seconds(1), now: now).search?.reach == reach)
         }
     }
-
-    @Test func aFailureThatLastsIsALineAMinute() {
-        var log = LogPace()
-        #expect(log.admit(at: instant) == 0)
-        for second in 1..<60 { #expect(log.admit(at: instant + .seconds(second)) == nil) }
-        #expect(log.admit(at: instant + .seconds(60)) == 59)
-        #expect(log.admit(at: instant + .seconds(61)) == nil)
-        #expect(log.admit(at: instant + .seconds(500)) == 1)
-    }
 }

@@ -96,13 +96,4 @@ import Testing
         #expect(mayTake("other", 9, at: 25))
         #expect(!mayTake("third", 10, at: 26), "another one was faster")
     }
-
-    @Test func linesAreSparse() {
-        var log = SparseLog(interval: .seconds(60))
-        #expect(log.say(at: start) == 0)
-        #expect(log.say(at: start + .seconds(1)) == nil)
-        #expect(log.say(at: start + .seconds(59)) == nil)
-        #expect(log.say(at: start + .seconds(60)) == 2)
-        #expect(log.say(at: start + .seconds(121)) == 0)
-    }
 }

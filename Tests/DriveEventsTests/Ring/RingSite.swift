@@ -125,8 +125,8 @@ extension WebPushSubscription {
     /// With new keys each time.
     static func sample(_ endpoint: String) throws -> WebPushSubscription {
         try WebPushSubscription(
-            endpoint: endpoint, p256dh: Base64URLText.encode(P256.KeyAgreement.PrivateKey().publicKey.x963Representation),
-            auth: Base64URLText.encode(Surroundings.system.randomBytes(16)), policy: .publicInternet)
+            endpoint: endpoint, p256dh: Base64URL.encode(P256.KeyAgreement.PrivateKey().publicKey.x963Representation),
+            auth: Base64URL.encode(Surroundings.system.randomBytes(16)), policy: .publicInternet)
     }
 }
 

@@ -22,11 +22,11 @@ import Testing
         let seal = SecretSeal.sample()
         let sealed = try seal.seal("secret", for: "row")
         let parts = sealed.split(separator: ".").map(String.init)
-        let bytes = try #require(Base64URLText.decode(parts[1]))
+        let bytes = try #require(Base64URL.decode(parts[1].utf8))
         for index in bytes.indices {
             var changed = bytes
             changed[index] ^= 1
-            #expect(throws: SecretSeal.Failure.damaged) { try seal.open(parts[0] + "." + Base64URLText.encode(changed), for: "row") }
+            #expect(throws: SecretSeal.Failure.damaged) { try seal.open(parts[0] + "." + Base64URL.encode(changed), for: "row") }
         }
         for text in ["", ".", "0badc0de", "0badc0de.", "0badc0de.!", "0badc0de.AAAA"] {
             #expect(throws: SecretSeal.Failure.damaged, "\(text)") { try seal.open(text, for: "row") }

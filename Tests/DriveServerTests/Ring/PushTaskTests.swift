@@ -289,8 +289,7 @@ import Testing
             let (directory, log) = (site.directory, site.log)
             let browser = try WebPushSubscription(
                 endpoint: "https://push.example.org/a",
-                p256dh: Data(P256.KeyAgreement.PrivateKey().publicKey.x963Representation).base64EncodedString()
-                    .replacing("+", with: "-").replacing("/", with: "_"),
+                p256dh: Base64URL.encode(P256.KeyAgreement.PrivateKey().publicKey.x963Representation),
                 auth: Data(repeating: 1, count: 16).base64EncodedString(), policy: .publicInternet)
             let device = try await directory.register(.webPush(browser), name: nil, account: site.push.account).device
             var push = site.push

@@ -1,3 +1,4 @@
+import DriveCompression
 import NIOCore
 import NIOWebSocket
 import TestSupport
@@ -11,8 +12,8 @@ import Testing
         Array(try WebSocketCompression().inflate(ByteBuffer(bytes: bytes), limit: limit).readableBytesView)
     }
 
-    private func bestDeflater() throws -> MessageDeflater {
-        try #require(MessageDeflater(windowBits: 15, memoryLevel: 8))
+    private func bestDeflater() throws -> RawDeflater {
+        try #require(RawDeflater(windowBits: 15, memoryLevel: 8))
     }
 
     @Test(arguments: [
@@ -64,7 +65,7 @@ import Testing
     @Test(arguments: [9, 10, 12, 15], [0, 1, 15, 256, 1_024, 8_192, 65_536, 131_072])
     func roundTrips(windowBits: Int, size: Int) throws {
         var random = SeededGenerator(seed: UInt64(size))
-        let deflater = try #require(MessageDeflater(windowBits: windowBits))
+        let deflater = try #require(RawDeflater(windowBits: windowBits))
         let noise = (0..<size).map { _ in UInt8.random(in: 0...255, using: &random) }
         let words = ["progress", "task", "\"status\":", "{}", "0.5"].map { Array($0.utf8) }
         var text: [UInt8] = []
@@ -79,12 +80,12 @@ import Testing
         let deflater = try bestDeflater()
         #expect(deflated([], with: deflater) == [0x00])
         #expect(deflated(Array("Hello".utf8), with: deflater) == bytes("f248cdc9c90700"))
-        #expect(MessageDeflater(windowBits: 8) == nil)
-        #expect(MessageDeflater(windowBits: 16) == nil)
+        #expect(RawDeflater(windowBits: 8) == nil)
+        #expect(RawDeflater(windowBits: 16) == nil)
     }
 
     @Test func saysWhatDoesNotFit() throws {
-        let deflater = try #require(MessageDeflater(windowBits: 12))
+        let deflater = try #require(RawDeflater(windowBits: 12))
         var small = [UInt8](repeating: 0, count: 11)
         let hello = Array("Hello".utf8)
         #expect(hello.withUnsafeBytes { source in small.withUnsafeMutableBytes { deflater.deflate(source, into: $0) } } == nil)

@@ -1,3 +1,4 @@
+import DriveCompression
 import NIOCore
 import NIOWebSocket
 import TestSupport
@@ -35,7 +36,7 @@ import Testing
     @Test(arguments: 0..<20 as Range<UInt64>)
     func fragmentationChangesNothing(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
-        let deflater = try #require(MessageDeflater(windowBits: 15, memoryLevel: 8))
+        let deflater = try #require(RawDeflater(windowBits: 15, memoryLevel: 8))
         for _ in 0..<30 {
             let message = Self.text(Int.random(in: 0...600, using: &random), &random)
             let isCompressed = Bool.random(using: &random)
@@ -94,7 +95,7 @@ import Testing
 }
 
 /// A message deflated as a client does; nil where it failed.
-func deflated(_ payload: [UInt8], with deflater: MessageDeflater) -> [UInt8]? {
+func deflated(_ payload: [UInt8], with deflater: RawDeflater) -> [UInt8]? {
     var output = [UInt8](repeating: 0, count: payload.count + payload.count / 8 + 64)
     let length = payload.withUnsafeBytes { source in output.withUnsafeMutableBytes { deflater.deflate(source, into: $0) } }
     return length.map { Array(output[..<$0]) }

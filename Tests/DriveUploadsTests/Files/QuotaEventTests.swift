@@ -16,7 +16,10 @@ import Testing
     }
 
     private static func warnings(_ site: Site, _ owner: Caller) async throws -> [[String: JSONValue]] {
-        try await site.told(owner).filter { $0.type == "quota.warning" }.map(\.data)
+        try await site.told(owner).filter { $0.type == "quota.warning" }.map { event in
+            #expect(event.data["changedAt"]?.string.flatMap { Timestamp($0) } != nil)
+            return event.data.filter { $0.key != "changedAt" }
+        }
     }
 
     private static func warning(_ used: Int64, of quota: Int64, percent: Int64) -> [String: JSONValue] {

@@ -61,9 +61,19 @@ final class PrivatePostgres: Sendable {
     /// What `pg_ctl restart -m immediate` does: the server ends without a checkpoint and without a word to anybody, and the
     /// next one recovers from its log. Returns when it takes connections again.
     func crashAndStart() async throws {
+        try await crash()
+        try await startAgain()
+    }
+
+    /// The first half of it.
+    func crash() async throws {
         guard let old = child.withLock({ $0 }) else { throw CommandFailed(description: "no server to crash") }
         old.send(SIGQUIT)
         _ = try await old.wait(atMost: .seconds(20))
+    }
+
+    /// The second half.
+    func startAgain() async throws {
         guard let new = try await Self.start(folder, port: port) else {
             throw CommandFailed(description: "PostgreSQL did not start again: \(DriveCommand.text(folder + "/log").suffix(2000))")
         }

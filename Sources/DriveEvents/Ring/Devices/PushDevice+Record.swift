@@ -29,8 +29,8 @@ extension PushDevice {
         switch self {
         case .webPush(let subscription):
             writer.add("endpoint", subscription.endpoint.url)
-            writer.add("p256dh", Base64URLText.encode(subscription.publicKey))
-            writer.add("auth", Base64URLText.encode(subscription.authenticationSecret))
+            writer.add("p256dh", Base64URL.encode(subscription.publicKey))
+            writer.add("auth", Base64URL.encode(subscription.authenticationSecret))
         case .apns(let token): writer.add("token", token.rawValue)
         case .fcm(let token): writer.add("token", token.rawValue)
         }

@@ -43,14 +43,14 @@ public struct SecretSeal: Sendable {
     public func seal(_ text: String, for place: String) throws -> String {
         let nonce = try AES.GCM.Nonce(data: surroundings.randomBytes(12))
         let box = try AES.GCM.seal(Data(text.utf8), using: sealing.value, nonce: nonce, authenticating: Data(place.utf8))
-        return mark + Base64URLText.encode(Array(nonce) + box.ciphertext + box.tag)
+        return mark + Base64URL.encode(Array(nonce) + box.ciphertext + box.tag)
     }
 
     public func open(_ sealed: String, for place: String) throws(Failure) -> String {
         let parts = sealed.split(separator: ".", maxSplits: 1).map(String.init)
         guard parts.count == 2 else { throw .damaged }
         guard parts[0] == keyId else { throw .otherKey(id: String(parts[0].prefix(16))) }
-        guard let bytes = Base64URLText.decode(parts[1]), let box = try? AES.GCM.SealedBox(combined: bytes),
+        guard let bytes = Base64URL.decode(parts[1].utf8), let box = try? AES.GCM.SealedBox(combined: bytes),
             let plain = try? AES.GCM.open(box, using: sealing.value, authenticating: Data(place.utf8)),
             let text = String(bytes: plain, encoding: .utf8)
         else { throw .damaged }
@@ -59,6 +59,6 @@ public struct SecretSeal: Sendable {
 
     /// The same for the same text, and nothing that could be found by trying texts without the key (HMAC, RFC 2104).
     public func fingerprint(_ text: String) -> String {
-        Base64URLText.encode(HMAC<SHA256>.authenticationCode(for: Data(text.utf8), using: naming.value))
+        Base64URL.encode(HMAC<SHA256>.authenticationCode(for: Data(text.utf8), using: naming.value))
     }
 }

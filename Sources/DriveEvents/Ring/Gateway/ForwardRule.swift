@@ -13,24 +13,3 @@ public enum ForwardRule {
     /// - Parameter since: when events were forwarded for the first time, so that beginning to do so floods nobody.
     static func oldest(since: Timestamp, now: Timestamp) -> Timestamp { max(since, now - maximumAge) }
 }
-
-/// Log lines of one kind, at most one in a while.
-struct SparseLog: Hashable, Sendable {
-    let interval: Duration
-    private var last: ContinuousClock.Instant?
-    private var unsaid = 0
-
-    init(interval: Duration = .seconds(60)) {
-        self.interval = interval
-    }
-
-    /// How many were not said since the last one; nil where this one is not to be said either.
-    mutating func say(at now: ContinuousClock.Instant) -> Int? {
-        if let last, now - last < interval {
-            unsaid += 1
-            return nil
-        }
-        defer { (last, unsaid) = (now, 0) }
-        return unsaid
-    }
-}

@@ -122,7 +122,7 @@ extension ForwardingTerm {
         // Cut off by our own stop.
         guard !Task.isCancelled else { return }
         let (now, time) = (steady(), directory.surroundings.now())
-        let random = directory.randomFraction()
+        let random = directory.surroundings.randomFraction()
         let isNews = state.withLock { state in
             guard state.round == turn.round else {
                 state.outage?.extend(by: after, now: now)
@@ -154,13 +154,5 @@ extension ForwardingTerm {
             "the external RingService takes events again",
             metadata: ["seconds": "\((now - outage.began).components.seconds)", "passedOver": "\(passed.map(String.init) ?? "unknown")"])
         wake.signal()
-    }
-}
-
-extension RingDirectory {
-    /// 0 up to 1, from the injected randomness.
-    fileprivate func randomFraction() -> Double {
-        let bytes = surroundings.randomBytes(4)
-        return Double(bytes.reduce(UInt32(0)) { $0 << 8 | UInt32($1) }) / Double(1 << 32 as UInt64)
     }
 }

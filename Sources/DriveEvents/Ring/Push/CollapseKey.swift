@@ -1,4 +1,5 @@
 import Crypto
+import DriveModel
 import Foundation
 
 /// A collapse key in the form a provider takes: itself where it fits, else a digest of it.
@@ -16,6 +17,6 @@ enum CollapseKey {
 
     /// 43 characters.
     private static func digest(_ key: String) -> String {
-        Base64URLText.encode(SHA256.hash(data: Data(key.utf8)))
+        Base64URL.encode(SHA256.hash(data: Data(key.utf8)))
     }
 }

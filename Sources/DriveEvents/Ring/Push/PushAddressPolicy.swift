@@ -1,3 +1,5 @@
+import DriveModel
+
 /// Where a subscriber's endpoint may lead, so that nobody makes the server knock at doors inside its own network
 /// (server-side request forgery, OWASP).
 ///
@@ -21,7 +23,7 @@ public struct PushAddressPolicy: Hashable, Sendable {
 
     /// Whether a literal address, IPv4 or IPv6 without brackets, may be connected to; false for what is no address.
     public func allows(_ address: String) -> Bool {
-        guard let address = LiteralAddress(address) else { return false }
+        guard let address = IPAddress(address) else { return false }
         return switch address.scope {
         case .loopback: allowsLoopback
         case .local: allowsPrivateNetworks

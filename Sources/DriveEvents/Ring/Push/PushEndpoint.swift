@@ -1,3 +1,5 @@
+import DriveModel
+
 /// The URL of a push resource, read so strictly that no two programs can disagree about the host in it.
 public struct PushEndpoint: Hashable, Sendable {
     /// The URL as it was given.
@@ -28,7 +30,7 @@ public struct PushEndpoint: Hashable, Sendable {
         }
         guard isLiteral ? policy.allows(host) : policy.allows(name: host) else { return nil }
         if !secure {
-            guard policy.allowsLoopback, isLiteral ? LiteralAddress(host)?.scope == .loopback : host == "localhost" else { return nil }
+            guard policy.allowsLoopback, isLiteral ? IPAddress(host)?.scope == .loopback : host == "localhost" else { return nil }
         }
         url = text
         self.host = host
@@ -53,7 +55,7 @@ public struct PushEndpoint: Hashable, Sendable {
         if host.first == "[" {
             guard host.last == "]" else { return nil }
             let address = String(host.dropFirst().dropLast())
-            guard address.contains(":"), !address.contains("%"), LiteralAddress(address) != nil else { return nil }
+            guard address.contains(":"), !address.contains("%"), IPAddress(address) != nil else { return nil }
             return (address, port, true)
         }
         let labels = host.split(separator: ".", omittingEmptySubsequences: false)
@@ -65,7 +67,7 @@ public struct PushEndpoint: Hashable, Sendable {
         // A host whose last label is a number is an IPv4 address to some parsers (`127.1`, `2130706433`, `0x7f.1`): it must
         // be one to all of them (WHATWG URL, "ends in a number").
         if last.utf8.first.map(ASCII.isDigit) == true, last.utf8.allSatisfy(ASCII.isDigit) || last.hasPrefix("0x") {
-            guard LiteralAddress(String(host)) != nil else { return nil }
+            guard IPAddress(String(host)) != nil else { return nil }
             return (String(host), port, true)
         }
         return (String(host), port, false)

@@ -16,7 +16,7 @@ public struct VAPIDKey: Sendable {
         if text.hasPrefix("-----BEGIN") {
             parsed = try? P256.Signing.PrivateKey(pemRepresentation: text)
         } else {
-            parsed = Base64URLText.decode(text).flatMap { try? P256.Signing.PrivateKey(rawRepresentation: $0) }
+            parsed = Base64URL.decode(text.utf8).flatMap { try? P256.Signing.PrivateKey(rawRepresentation: $0) }
         }
         guard let parsed else {
             throw PushCredentialsError("vapid private key", expected: "a P-256 key, 32 bytes in base64url or PEM")
@@ -28,11 +28,11 @@ public struct VAPIDKey: Sendable {
 
     /// A new private key, in the form the initializer reads: to be kept as a secret.
     public static func generatePrivateKey() -> String {
-        Base64URLText.encode(P256.Signing.PrivateKey().rawRepresentation)
+        Base64URL.encode(P256.Signing.PrivateKey().rawRepresentation)
     }
 
     /// What a browser takes as `applicationServerKey`: the public key in base64url.
-    public var publicKey: String { Base64URLText.encode(key.value.publicKey.x963Representation) }
+    public var publicKey: String { Base64URL.encode(key.value.publicKey.x963Representation) }
 
     /// The `Authorization` field for one push service (RFC 8292 section 3).
     func authorization(audience: String, expires: Timestamp) throws -> String {

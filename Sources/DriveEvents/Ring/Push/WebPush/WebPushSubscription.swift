@@ -1,4 +1,5 @@
 import Crypto
+import DriveModel
 
 /// What a browser's `PushSubscription` gives: where to send, and to whom to encrypt (RFC 8030, RFC 8291 section 2).
 public struct WebPushSubscription: Hashable, Sendable {
@@ -36,7 +37,7 @@ public struct WebPushSubscription: Hashable, Sendable {
         var text = text
         // Some libraries pad; the lengths are checked anyway.
         while text.hasSuffix("=") { text.removeLast() }
-        return Base64URLText.decode(text)
+        return Base64URL.decode(text.utf8)
     }
 }
 

@@ -1,9 +1,10 @@
 import CLibZ
 
-/// Deflates messages for permessage-deflate (RFC 7692 §7.2.1), each on its own: no context is taken over.
+/// Deflates messages (RFC 1951, without a wrapper), each on its own: no context is taken over. Used by one thread at a time.
 ///
-/// Owned by one event loop, and not Sendable.
-final class MessageDeflater {
+/// zlib's stream is touched in this module alone: where two C modules bring it, as zlib's own and gRPC's do, the compiler takes its
+/// fields for those of the one that it happened to see first.
+package final class RawDeflater {
     /// zlib keeps the address of its stream.
     private let stream: UnsafeMutablePointer<z_stream>
 
@@ -11,7 +12,7 @@ final class MessageDeflater {
     ///   - windowBits: 9 to 15. zlib has no raw window of 8 bits.
     ///   - memoryLevel: 1 to 9; memory is `4 << windowBits` and `512 << memoryLevel` bytes, and resetting costs as it grows.
     /// - Returns: nil where there is no memory, or a parameter is out of range.
-    init?(windowBits: Int, memoryLevel: Int = 5, level: Int = 6) {
+    package init?(windowBits: Int, memoryLevel: Int = 5, level: Int = 6) {
         stream = .allocate(capacity: 1)
         stream.initialize(to: z_stream())
         let size = Int32(MemoryLayout<z_stream>.size)
@@ -29,7 +30,7 @@ final class MessageDeflater {
     /// Deflates a whole message.
     /// - Parameter output: room for the result and five bytes more.
     /// - Returns: the bytes of the result, without the four that every message ends with; nil where it does not fit.
-    func deflate(_ payload: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> Int? {
+    package func deflate(_ payload: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> Int? {
         guard deflateReset(stream) == Z_OK, let count = UInt32(exactly: payload.count), let room = UInt32(exactly: output.count) else {
             return nil
         }

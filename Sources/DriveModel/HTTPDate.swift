@@ -1,13 +1,13 @@
-/// A date of HTTP, to the second (RFC 9110 §5.6.7). Parsing and formatting use no calendar library and no lock.
-struct HTTPDate: Hashable, Comparable, Sendable, CustomStringConvertible {
+/// A date of HTTP, to the second (RFC 9110 section 5.6.7). Parsing and formatting use no calendar library and no lock.
+public struct HTTPDate: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// Seconds since 1970-01-01T00:00:00Z.
-    let secondsSince1970: Int64
+    public let secondsSince1970: Int64
 
-    init(secondsSince1970: Int64) {
+    public init(secondsSince1970: Int64) {
         self.secondsSince1970 = secondsSince1970
     }
 
-    static func < (left: HTTPDate, right: HTTPDate) -> Bool { left.secondsSince1970 < right.secondsSince1970 }
+    public static func < (left: HTTPDate, right: HTTPDate) -> Bool { left.secondsSince1970 < right.secondsSince1970 }
 
     private static let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"].map { Array($0.utf8) }
     private static let longDays = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"].map { Array($0.utf8) }
@@ -16,7 +16,7 @@ struct HTTPDate: Hashable, Comparable, Sendable, CustomStringConvertible {
 
     /// Parses IMF-fixdate and the two obsolete forms. Two-digit years from 70 on belong to the twentieth century.
     /// The day of the week must be a name of one; whether it fits the date is not looked at.
-    init?(_ text: String) {
+    public init?(_ text: String) {
         let fields = text.utf8.split(separator: 0x20, omittingEmptySubsequences: true).map(Array.init)
         let date: (day: [UInt8], month: [UInt8], year: [UInt8], time: [UInt8])
         switch fields.count {
@@ -36,18 +36,18 @@ struct HTTPDate: Hashable, Comparable, Sendable, CustomStringConvertible {
         guard clock.count == 3, clock.allSatisfy({ $0.count == 2 }), let monthIndex = Self.months.firstIndex(of: date.month),
             let day = Self.number(date.day), let year = Self.number(date.year), let hour = Self.number(clock[0]),
             let minute = Self.number(clock[1]), let second = Self.number(clock[2]),
-            hour < 24, minute < 60, second <= 60, day >= 1, day <= Self.length(ofMonth: monthIndex + 1, year: year)
+            hour < 24, minute < 60, second <= 60, day >= 1, day <= CivilDate.daysIn(month: Int64(monthIndex + 1), of: year)
         else { return nil }
-        let midnight = Self.dayNumber(year: year, month: Int64(monthIndex + 1), day: day) * Self.secondsPerDay
+        let midnight = CivilDate.days(year: year, month: Int64(monthIndex + 1), day: day) * Self.secondsPerDay
         secondsSince1970 = midnight + hour * 3600 + minute * 60 + second
     }
 
     /// IMF-fixdate: `Sun, 06 Nov 1994 08:49:37 GMT`. Years outside 1–9999 are brought to the nearest that fits.
-    var description: String {
+    public var description: String {
         let seconds = min(max(secondsSince1970, -62_135_596_800), 253_402_300_799)
-        let dayNumber = seconds >= 0 ? seconds / Self.secondsPerDay : (seconds - Self.secondsPerDay + 1) / Self.secondsPerDay
+        let dayNumber = CivilDate.floorDivide(seconds, Self.secondsPerDay)
         let time = Int(seconds - dayNumber * Self.secondsPerDay)
-        let (year, month, day) = Self.civil(dayNumber)
+        let (year, month, day) = CivilDate.fromDays(dayNumber)
         // 1970-01-01 was a Thursday.
         let weekday = Int(((dayNumber + 4) % 7 + 7) % 7)
         var bytes: [UInt8] = []
@@ -61,11 +61,11 @@ struct HTTPDate: Hashable, Comparable, Sendable, CustomStringConvertible {
         }
         bytes += Self.days[weekday]
         bytes += [0x2C, 0x20]
-        append(day, digits: 2)
+        append(Int(day), digits: 2)
         bytes.append(0x20)
-        bytes += Self.months[month - 1]
+        bytes += Self.months[Int(month) - 1]
         bytes.append(0x20)
-        append(year, digits: 4)
+        append(Int(year), digits: 4)
         for (index, value) in [time / 3600, time / 60 % 60, time % 60].enumerated() {
             bytes.append(index == 0 ? 0x20 : 0x3A)
             append(value, digits: 2)
@@ -75,36 +75,7 @@ struct HTTPDate: Hashable, Comparable, Sendable, CustomStringConvertible {
     }
 
     private static func number(_ digits: some Collection<UInt8>) -> Int64? {
-        guard !digits.isEmpty, digits.count <= 4, digits.allSatisfy(HTTPSyntax.isDigit) else { return nil }
-        return digits.reduce(0) { $0 * 10 + Int64($1 - 0x30) }
-    }
-
-    private static func length(ofMonth month: Int, year: Int64) -> Int64 {
-        switch month {
-        case 2: year.isMultiple(of: 4) && (!year.isMultiple(of: 100) || year.isMultiple(of: 400)) ? 29 : 28
-        case 4, 6, 9, 11: 30
-        default: 31
-        }
-    }
-
-    /// Days since 1970-01-01 in the proleptic Gregorian calendar, for years from 0 on; years are taken to begin in March.
-    private static func dayNumber(year: Int64, month: Int64, day: Int64) -> Int64 {
-        let marchYear = month <= 2 ? year - 1 : year
-        let era = (marchYear >= 0 ? marchYear : marchYear - 399) / 400
-        let yearOfEra = marchYear - era * 400
-        let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
-        return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
-    }
-
-    private static func civil(_ dayNumber: Int64) -> (year: Int, month: Int, day: Int) {
-        let shifted = dayNumber + 719_468
-        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
-        let dayOfEra = shifted - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let shiftedMonth = (5 * dayOfYear + 2) / 153
-        let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-        return (Int(year), Int(month), Int(dayOfYear - (153 * shiftedMonth + 2) / 5 + 1))
+        guard !digits.isEmpty, digits.count <= 4, digits.allSatisfy({ (48...57).contains($0) }) else { return nil }
+        return digits.reduce(0) { $0 * 10 + Int64($1 - 48) }
     }
 }
