@@ -8,13 +8,14 @@ struct BearerGuard: ServerInterceptor {
     private let digest: SHA256.Digest
 
     init(token: String) {
-        digest = SHA256.hash(data: Data("Bearer \(token)".utf8))
+        digest = SHA256.hash(data: Data(token.utf8))
     }
 
     func admits(_ metadata: Metadata) -> Bool {
         let shown = Array(metadata[stringValues: "authorization"])
-        // The comparison of digests takes the same time whatever they are.
-        return shown.count == 1 && shown.allSatisfy { SHA256.hash(data: Data($0.utf8)) == digest }
+        guard shown.count == 1, let parts = shown.first?.split(separator: " ", maxSplits: 1), parts.count == 2 else { return false }
+        // The scheme's case does not count (RFC 9110 section 11.1). The comparison of digests takes the same time whatever they are.
+        return parts[0].lowercased() == "bearer" && SHA256.hash(data: Data(parts[1].utf8)) == digest
     }
 
     func intercept<Input: Sendable, Output: Sendable>(
@@ -24,7 +25,8 @@ struct BearerGuard: ServerInterceptor {
         guard admits(request.metadata) else {
             throw RingStatus.error(
                 DriveError(
-                    .unauthenticated, "Send the service's token as metadata: authorization: Bearer …", details: ["rule": "authorization"]))
+                    .unauthenticated, "No token of this service: send it as metadata, authorization: Bearer …",
+                    details: ["rule": "authorization"]))
         }
         return try await next(request, context)
     }

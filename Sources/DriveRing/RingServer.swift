@@ -53,7 +53,12 @@ public final class RingServer: Sendable {
                 if let bound = address.ipv4 { listening("\(bound.host):\(bound.port)") }
                 if let bound = address.ipv6 { listening("[\(bound.host)]:\(bound.port)") }
             }
-            try await group.waitForAll()
+            do {
+                try await group.waitForAll()
+            } catch let error as RuntimeError {
+                // The reason is what it wraps.
+                throw error.cause ?? error
+            }
         }
     }
 }

@@ -47,7 +47,7 @@ struct RingServiceProvider: RegistrableRPCService {
                 switch request.id {
                 case .deviceID(let device): isConnected = try await office.isConnected(device: device)
                 case .userID(let user): isConnected = try await office.areConnected(users: [user])[user] ?? false
-                case nil: throw Self.missing("id")
+                case nil: throw Self.missing("device_id or user_id")
                 }
                 return Proto_GetWebsocketConnectionStatusResponse.with { $0.isConnected = isConnected }
             }

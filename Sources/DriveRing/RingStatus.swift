@@ -31,12 +31,20 @@ enum RingStatus {
         }
     }
 
+    /// The status and what is said of it, and of its cause, on one line: `unavailable: …`.
+    static func reason(_ error: RPCError) -> String {
+        var text = "\(error.code): \(error.message)"
+        if let cause = error.cause { text += " (\(cause))" }
+        let line = text.unicodeScalars.map { (0x20...0x7E).contains($0.value) && $0 != "\"" && $0 != "\\" ? Character($0) : " " }
+        return String(String(line).split(separator: " ").joined(separator: " ").prefix(300))
+    }
+
     /// What a failed call means for what was to be said.
     static func outcome(of error: any Error) -> PushOutcome {
         guard let error = error as? RPCError else {
             return .retry(after: nil, reason: error is CancellationError ? "cancelled" : "unreachable")
         }
-        let reason = "grpc-\(error.code.rawValue)"
+        let reason = reason(error)
         return switch error.code {
         case .notFound: .unregistered(since: nil)
         case .unauthenticated, .permissionDenied: .credentials(reason: reason)

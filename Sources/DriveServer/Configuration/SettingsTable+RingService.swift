@@ -7,19 +7,23 @@ extension SettingsTable {
         Setting(
             \.ring.url, "ring.url", "RING_URL",
             .optional(
-                .matching("an address such as `https://ring.example.org:50051`", reason: "is not an http(s) address with a host and a port")
-                {
+                .matching(
+                    "an address such as `https://ring.example.org:50051`",
+                    reason: "is not http:// or https:// with a host and a port, and nothing else"
+                ) {
                     RingAddress($0) != nil
                 }, shown: "none"),
             "The RingService (gRPC) of another program: events and notifications go there too.")
         Setting(
             \.ring.token, "ring.token", "RING_TOKEN",
-            .optional(.secret(.matching("a text", reason: "is no token", RingServiceToken.isToken))),
+            .optional(
+                .secret(.matching("visible ASCII characters", reason: "has other characters, such as blanks", RingServiceToken.isToken))),
             secret: true, "Sent to that service with each call, as `authorization: Bearer …`.")
         Setting(
             \.ring.listen, "ring.listen", "RING_LISTEN",
             .optional(
-                .matching("an address and a port such as `127.0.0.1:50051`", reason: "is not a literal address with a port") {
+                .matching("an address and a port such as `127.0.0.1:50051`", reason: "is not a literal address with a port from 1 to 65535")
+                {
                     ListeningPlace($0) != nil
                 }, shown: "nowhere"),
             "Where other programs find the RingService (gRPC) of this server; encrypted where the server itself is (`tls.…`).")

@@ -107,8 +107,10 @@ final class LiveConversation: WebSocketApplication {
                     }
                     return { $0.renew(identity) }
                 }
-                let joined = try await services.live.join(identity, options) { eventLoop.execute { bound.value.drain() } }
-                return { $0.begin(identity, joined) }
+                let warning = try await services.ring.warning(device: options.deviceId, of: identity.accountId)
+                var joined = try await services.live.join(identity, options) { eventLoop.execute { bound.value.drain() } }
+                joined.ready.warn(warning)
+                return { [joined] in $0.begin(identity, joined) }
             }
         case .subscribe(let filter):
             guard let known else { return }

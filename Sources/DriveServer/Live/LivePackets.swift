@@ -25,6 +25,10 @@ enum LivePackets {
                 case .gap: "gap"
                 }
         }
+
+        mutating func warn(_ more: String?) {
+            if let more { warning = [warning, more].compactMap(\.self).joined(separator: " ") }
+        }
     }
 
     /// The account's open tasks, for who has seen none of them.

@@ -14,10 +14,16 @@ struct MailOffice: Sendable {
     private let surroundings: Surroundings
 
     /// Nil where the server was given no way to send mail.
-    init?(_ configuration: DriveConfiguration, engine: TaskEngine, surroundings: Surroundings, logger: Logger) {
+    ///
+    /// - Throws: `SecretError` where the program is none.
+    init?(_ configuration: DriveConfiguration, engine: TaskEngine, surroundings: Surroundings, logger: Logger) throws {
         guard let program = configuration.ring.sendmail,
             let from = configuration.ring.mailFrom.flatMap({ try? MailAddress($0, field: .fromAddress) })
         else { return nil }
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: program, isDirectory: &isFolder), !isFolder.boolValue,
+            FileManager.default.isExecutableFile(atPath: program)
+        else { throw SecretError(message: "ring.sendmail: \(program) is not there, or no program") }
         self.engine = engine
         self.from = from
         self.surroundings = surroundings

@@ -64,13 +64,13 @@ struct SendmailRunner: MailTransport {
             let ending = child.finish(giving: input, by: deadline, keeping: Self.keptWords) { cancelled.isUp.load(ordering: .relaxed) }
             return MailOutcome(ending, words: Self.cleaned(ending.errors))
         } catch {
-            return Self.outcome(error)
+            return Self.outcome(error, of: program)
         }
     }
 
     /// What it means that the program cannot be started.
-    private static func outcome(_ failure: ChildProcess.Failure) -> MailOutcome {
-        let reason = "the program cannot be started: \(failure.message)"
+    private static func outcome(_ failure: ChildProcess.Failure, of program: String) -> MailOutcome {
+        let reason = "\(program) cannot be started: \(failure.message)"
         switch failure.code {
         // The machine is short of something, or the program is being replaced.
         case EAGAIN, ENOMEM, EMFILE, ENFILE, ETXTBSY, EIO, EINTR: return .retry(reason: reason)

@@ -23,6 +23,6 @@ final class PushAlarm: Sendable {
             raised[subject] = now
             return true
         }
-        if isDue { logger.error("what is to reach people does not arrive", metadata: ["push": "\(subject)", "reason": "\(message)"]) }
+        if isDue { logger.error("notifications or mails cannot be delivered", metadata: ["push": "\(subject)", "reason": "\(message)"]) }
     }
 }

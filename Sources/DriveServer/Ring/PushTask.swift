@@ -119,7 +119,12 @@ struct PushTask: TaskHandler {
         case .unregistered: return ["outcome": "unknown person"]
         case .retry: try task.checkInterruption()
         case .refused: break
-        case .credentials(let reason): alarm.raise("gateway", "the RingService does not accept our credentials: \(reason)")
+        case .credentials(let reason):
+            alarm.raise("gateway", "the RingService does not accept our credentials: \(reason)")
+            // As for the events: what is mended within the hours of the attempts lets nothing be lost.
+            var failure = Self.failure(outcome, of: "RingService")
+            failure.isRetryable = true
+            throw failure
         }
         throw Self.failure(outcome, of: "RingService")
     }

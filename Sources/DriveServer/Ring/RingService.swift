@@ -26,6 +26,8 @@ final class RingService: Service {
     private let transport: HTTPPushTransport
     private let gateway: RingGatewayClient?
     private let forwarder: PacketForwarder?
+    private let gatewayAddress: String
+    private let logger: Logger
 
     private init(
         _ configuration: DriveConfiguration, directory: RingDirectory, policy: PushAddressPolicy, setup: RingSetup,
@@ -38,6 +40,8 @@ final class RingService: Service {
         self.policy = policy
         self.transport = transport
         self.gateway = gateway
+        self.logger = logger
+        gatewayAddress = configuration.ring.url ?? ""
         providers = setup.providers
         vapidPublicKey = setup.vapidPublicKey
         tellsConnections = configuration.ring.listen != nil
@@ -77,7 +81,7 @@ final class RingService: Service {
                 policy: policy, hasGateway: gateway != nil, surroundings: surroundings)
             return RingService(
                 configuration, directory: directory, policy: policy, setup: setup, transport: transport, gateway: gateway,
-                mail: MailOffice(configuration, engine: engine, surroundings: surroundings, logger: logger), engine: engine,
+                mail: try MailOffice(configuration, engine: engine, surroundings: surroundings, logger: logger), engine: engine,
                 surroundings: surroundings, logger: logger)
         } catch {
             await transport.shutdown()
@@ -100,12 +104,23 @@ final class RingService: Service {
         return [.connected] + (device.map { [.device($0)] } ?? [])
     }
 
+    /// What a client is to be told that calls itself a device which its account does not have: what is for that alone will not come.
+    func warning(device: String?, of account: UUID) async throws -> String? {
+        guard let device, let id = UUID(uuidString: device), try await directory.accounts(ofDevices: [id])[id] != account else {
+            return nil
+        }
+        return "No device of this account has the id \(device); register it again."
+    }
+
     func run() async throws {
-        try await cancelWhenGracefulShutdown { [dispatcher, presence, forwarder] in
+        try await cancelWhenGracefulShutdown { [dispatcher, presence, forwarder, gatewayAddress, logger] in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await dispatcher.run() }
                 group.addTask { await presence.run() }
-                if let forwarder { group.addTask { try await forwarder.run() } }
+                if let forwarder {
+                    logger.notice("events and notifications go to a RingService too", metadata: ["address": "\(gatewayAddress)"])
+                    group.addTask { try await forwarder.run() }
+                }
                 try await group.waitForAll()
             }
         }
@@ -123,9 +138,9 @@ private struct GatewayConnection: Service {
     let client: RingGatewayClient
 
     func run() async throws {
-        try await withGracefulShutdownHandler {
+        try await StoppedService.run { [client] in
             try await client.run()
-        } onGracefulShutdown: { [client] in
+        } stop: { [client] in
             client.stop()
         }
     }
@@ -174,9 +189,9 @@ struct RingListener: Service {
                 }
             }
             defer { group.cancelAll() }
-            try await withGracefulShutdownHandler {
+            try await StoppedService.run { [self] in
                 try await serve()
-            } onGracefulShutdown: { [server] in
+            } stop: { [server] in
                 server.stop()
             }
         }
@@ -191,9 +206,10 @@ struct RingListener: Service {
         } catch {
             // The process ends for another reason.
             if Task.isCancelled { return }
+            let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
             throw ListenError(
                 description:
-                    "cannot listen on \(place.host), port \(place.port), for the RingService: \(error); "
+                    "cannot listen on \(place.host), port \(place.port), for the RingService: \(reason); "
                     + "choose another place with RING_LISTEN (ring.listen)")
         }
     }

@@ -44,7 +44,8 @@ enum EventRoutes {
             of: call.request.uri,
             lastEventId: call.request.headers[HTTPField.Name(known: "Last-Event-ID")] ?? call.query("lastEventId"))
         let stream = EventStream(live: call.services.live)
-        try await stream.join(identity, options)
+        try await stream.join(
+            identity, options, warning: try await call.services.ring.warning(device: options.deviceId, of: identity.accountId))
         return Response(
             status: .ok,
             headers: [
@@ -78,13 +79,14 @@ private final class EventStream: Sendable {
 
     deinit { leave() }
 
-    func join(_ identity: Identity, _ options: LiveOptions) async throws {
-        let joined = try await live.join(identity, options) { [signal] in signal.signal() }
+    func join(_ identity: Identity, _ options: LiveOptions, warning: String?) async throws {
+        var joined = try await live.join(identity, options) { [signal] in signal.signal() }
+        joined.ready.warn(warning)
         let session = live.sessions.add(identity) { [weak self] error in
             self?.state.withLock { $0.end = error }
             self?.signal.signal()
         }
-        state.withLock { state in
+        state.withLock { [joined] state in
             state.joined = joined
             state.session = session
         }

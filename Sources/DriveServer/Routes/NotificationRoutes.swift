@@ -78,9 +78,10 @@ enum NotificationRoutes {
     @Sendable private static func subscribe(_ call: Call) async throws -> Response {
         let request = try await call.json(Exactly<SubscriptionRequest>.self).value
         let ring = call.services.ring
-        guard ring.isSetUp(request.platform) else {
+        let platform = try request.checkedPlatform()
+        guard ring.isSetUp(platform) else {
             throw DriveError(
-                .notImplemented, "This server sends no notifications by \(request.platform.rawValue).", details: ["rule": "platform"])
+                .notImplemented, "This server sends no notifications by \(platform.rawValue).", details: ["rule": "platform"])
         }
         let registered = try await ring.directory.register(
             try request.device(policy: ring.policy), name: try request.checkedName(), account: try call.account)
@@ -120,7 +121,7 @@ struct NotificationMarkRequest: Decodable, KnownMembers {
 
 /// `PUT /notifications/subscription`.
 struct SubscriptionRequest: Decodable, KnownMembers {
-    var platform: PushPlatform
+    var platform: String
     /// What the owner calls the device.
     var name: String?
     /// For `webPush`.
@@ -143,7 +144,7 @@ struct SubscriptionRequest: Decodable, KnownMembers {
 
     /// Throws `INVALID_REQUEST` naming the field; what the client sent is not repeated.
     func device(policy: PushAddressPolicy) throws(DriveError) -> PushDevice {
-        switch platform {
+        switch try checkedPlatform() {
         case .webPush:
             guard let subscription, token == nil else { throw Self.refusal("subscription", "webPush needs a subscription, and no token.") }
             do {
@@ -152,7 +153,11 @@ struct SubscriptionRequest: Decodable, KnownMembers {
                         endpoint: subscription.endpoint, p256dh: subscription.keys.p256dh, auth: subscription.keys.auth, policy: policy))
             } catch {
                 throw switch error {
-                case .endpoint: Self.refusal("endpoint", "endpoint must be the https address of a push service on the Internet.")
+                case .endpoint:
+                    Self.refusal(
+                        "endpoint",
+                        "endpoint must be the https address of a push service on the Internet: ASCII, without user and fragment, at most 2048 bytes."
+                    )
                 case .p256dh: Self.refusal("p256dh", "p256dh must be a point of P-256 in base64url: 65 bytes.")
                 case .auth: Self.refusal("auth", "auth must be 16 bytes in base64url.")
                 }
@@ -168,6 +173,13 @@ struct SubscriptionRequest: Decodable, KnownMembers {
             }
             return .fcm(device)
         }
+    }
+
+    func checkedPlatform() throws(DriveError) -> PushPlatform {
+        guard let known = PushPlatform(rawValue: platform) else {
+            throw Self.refusal("platform", "platform must be one of webPush, apns, fcm.")
+        }
+        return known
     }
 
     func checkedName() throws(DriveError) -> String? {

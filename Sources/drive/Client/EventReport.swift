@@ -81,6 +81,8 @@ struct EventReport {
         case .double(let percent)?: words.append("\(Int(percent)) %")
         default: break
         }
+        // What another program sent to the person.
+        if event.type == "notification.received" { words += ["title", "body"].compactMap { data[$0]?.string }.filter { !$0.isEmpty } }
         words += ["name", "fileName"].compactMap { data[$0]?.string }.prefix(1)
         if let message = data["errorMessage"]?.string {
             words.append((data["errorCode"]?.string).map { "\($0): \(message)" } ?? message)

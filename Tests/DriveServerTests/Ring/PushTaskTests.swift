@@ -223,7 +223,7 @@ import Testing
         try await with { site in
             let rows: [(PushOutcome, code: String, wait: Duration?, isRetryable: Bool, alarms: Int)] = [
                 (.retry(after: .seconds(5), reason: "away"), "PUSH_UNAVAILABLE", .seconds(5), true, 0),
-                (.refused(reason: "no"), "PUSH_REFUSED", nil, false, 0), (.credentials(reason: "who"), "PUSH_CREDENTIALS", nil, false, 1),
+                (.refused(reason: "no"), "PUSH_REFUSED", nil, false, 0), (.credentials(reason: "who"), "PUSH_CREDENTIALS", nil, true, 1),
             ]
             for (outcome, code, wait, isRetryable, alarms) in rows {
                 do {

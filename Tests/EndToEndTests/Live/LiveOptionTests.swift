@@ -101,6 +101,19 @@ import Testing
         }
     }
 
+    /// What is for that device alone will not come: somebody removed it, or it is another account's.
+    @Test func aDeviceThatIsNotTheAccountsIsAWarning() async throws {
+        let client = try await SharedServer.client("live-device")
+        let id = UUID().uuidString.lowercased()
+        let socket = try await LiveSocket.open(client.port, "/ws?deviceId=\(id)", token: client.token)
+        let stream = try await LiveStream.open(client.port, "/api/events?deviceId=\(id)", token: client.token)
+        for ready in [try await socket.packet("ready"), try await stream.packet("ready")] {
+            #expect(ready.data["warning"]?.string?.contains(id) == true, "\(ready)")
+        }
+        let none = try await LiveSocket.open(client.port, "/ws", token: client.token)
+        #expect(try await none.packet("ready").data["warning"] == nil)
+    }
+
     /// As for the router.
     @Test func aSlashTooManyIsPassedOver() async throws {
         let client = try await SharedServer.client("live-slash")

@@ -120,14 +120,16 @@ import Testing
             try await scene.services.answer([["for": "apns", "status": 403, "body": #"{"reason":"InvalidProviderToken"}"#, "times": 3]])
             for number in 1...3 as ClosedRange<UInt8> { _ = try await scene.client.store([number], name: "\(number).txt") }
             try await scene.services.pushes(3)
-            try await eventually(within: .seconds(10), "the alert") { scene.server.log.contains("what is to reach people does not arrive") }
+            try await eventually(within: .seconds(10), "the alert") {
+                scene.server.log.contains("notifications or mails cannot be delivered")
+            }
             try await eventually(within: .seconds(10), "the failure") {
                 try await scene.devices().first?["lastFailure"] == "403 InvalidProviderToken"
             }
             _ = try await scene.client.store([9], name: "after.txt")
             let pushes = try await scene.services.pushes(4)
             #expect(pushes.count == 4 && pushes.last?.status == 200, "\(pushes)")
-            let alerts = scene.server.log.components(separatedBy: "what is to reach people does not arrive").count - 1
+            let alerts = scene.server.log.components(separatedBy: "notifications or mails cannot be delivered").count - 1
             #expect(alerts == 1, "\(alerts) alerts")
         }
     }
