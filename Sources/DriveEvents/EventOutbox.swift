@@ -111,14 +111,18 @@ public enum EventOutbox {
             """, [rows.value, .timestamp(now)])
     }
 
-    /// The numbers of the first event that is kept and of the last one there was; of none: 1 and 0.
-    public static func kept(of account: UUID, in sql: any SQLSession) throws -> (first: Int64, last: Int64) {
+    /// The number of the account's last event, 0 of none; and whether the one after `since` is kept or yet to come. That one may
+    /// be gone where older ones are kept: events are removed by their time, and clocks differ.
+    public static func position(
+        of account: UUID, after since: Int64?, in sql: any SQLSession
+    ) throws -> (last: Int64, isKept: Bool) {
         let last = try sql.first("SELECT last_sequence FROM event_sequences WHERE account_id = $1", [.uuid(account)])?
             .int64("last_sequence")
-        let first = try sql.first("SELECT MIN(sequence) AS sequence FROM events WHERE account_id = $1", [.uuid(account)])?
-            .optionalInt64("sequence")
-        let end = last ?? 0
-        return (first ?? end + 1, max(end, 0))
+        let end = max(last ?? 0, 0)
+        guard let since, since < end else { return (end, since == nil || since == end) }
+        let next = try sql.first(
+            "SELECT sequence FROM events WHERE account_id = $1 AND sequence = $2", [.uuid(account), .integer(since + 1)])
+        return (end, next != nil)
     }
 
     /// Removes events older than `cutoff`, at most `limit`; returns how many.

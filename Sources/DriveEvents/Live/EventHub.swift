@@ -80,7 +80,7 @@ public final class EventHub: Sendable {
         case now
         /// After the number the client gave; nothing is missing.
         case resumed
-        /// The number the client gave is older than what is kept, or none of this account's: it must look at everything anew.
+        /// What follows the number the client gave is no longer kept, or it is none of this account's: it must look at everything anew.
         case gap
     }
 
@@ -94,15 +94,9 @@ public final class EventHub: Sendable {
     public func subscribe(
         _ account: UUID, device: String? = nil, since: Int64?, filter: EventFilter, ready: @escaping @Sendable () -> Void
     ) async throws -> (subscription: EventSubscription, beginning: Beginning) {
-        let kept = try await database.read { sql in try EventOutbox.kept(of: account, in: sql) }
-        var beginning = Beginning.now
-        var position = kept.last
-        if let since {
-            // What was before the first that is kept was removed with the years.
-            beginning = since <= kept.last && since >= kept.first - 1 ? .resumed : .gap
-            if beginning == .resumed { position = since }
-        }
-        let (start, limits) = (position, limits)
+        let outbox = try await database.read { sql in try EventOutbox.position(of: account, after: since, in: sql) }
+        let beginning = since == nil ? Beginning.now : outbox.isKept ? .resumed : .gap
+        let (start, limits) = ((outbox.isKept ? since : nil) ?? outbox.last, limits)
         let subscription = try state.withLock { state throws(DriveError) in
             guard (state.feeds[account]?.subscriptions.count ?? 0) < limits.perAccount else {
                 throw DriveError(
@@ -293,11 +287,12 @@ public final class EventHub: Sendable {
         let before = state.withLock { $0.feeds[subscription.account]?.position } ?? position
         do {
             let page = try await page(subscription.account, after: position)
-            let first = page.first?.sequence ?? (before > position ? .max : position + 1)
-            guard first == position + 1 else { return subscription.lose() }
-            let isLast = page.count < limits.page
-            let end = page.last?.sequence ?? position
-            let isStarved = subscription.endReading(page.withoutSuperseded(), end: end) { [self] position in
+            // Up to the first that was removed: the next read finds the hole where it begins.
+            let events = zip(page, (position + 1)...).prefix { $0.sequence == $1 }.map(\.0)
+            guard !events.isEmpty || (page.isEmpty && before <= position) else { return subscription.lose() }
+            let isLast = page.count < limits.page && events.count == page.count
+            let end = events.last?.sequence ?? position
+            let isStarved = subscription.endReading(events.withoutSuperseded(), end: end) { [self] position in
                 isLast && join(subscription, at: position)
             }
             if isStarved { readOn(subscription) }

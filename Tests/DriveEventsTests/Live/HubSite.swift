@@ -71,7 +71,7 @@ struct HubSite: Sendable {
     func send(_ events: [DriveEvent], to account: UUID, at time: Timestamp = ManualClock.start) async throws -> Int64 {
         try await database.write { sql in
             try EventOutbox.append(events, account: account, now: time, in: sql)
-            return try EventOutbox.kept(of: account, in: sql).last
+            return try EventOutbox.position(of: account, after: nil, in: sql).last
         }
     }
 

@@ -34,11 +34,12 @@ import Testing
             let behind = try await HubClient(site.hub, account)
             try await site.send((1...10).map { .ended("\($0)") }, to: account)
             _ = try await live.take(to: 10)
+            // It may still be in its first read.
+            try await eventually { behind.subscription.position == 4 }
             site.database.isAway = true
             if !isTold { site.database.swallowNotifications() }
             try await site.send((11...20).map { .ended("\($0)") }, to: account)
             // It takes what waits, and then waits for the database.
-            try await eventually { behind.subscription.position == 4 }
             try await behind.bell.wait()
             #expect(site.hub.take(behind.subscription, atMost: 64).map(\.sequence) == [1, 2, 3, 4])
             await #expect(throws: DatabaseError.self) { _ = try await HubClient(site.hub, account, since: 3) }
@@ -68,22 +69,22 @@ import Testing
             try await site.send([.ended("one")], to: account)
             _ = try await first.take(to: 1)
             // The old reader finds nothing, and is slow to say so.
-            let (oldRead, oldGoesOn) = (Gate(), Gate())
+            let (oldRead, oldGoesOn) = (Doorbell(), Doorbell())
             let page = TroubledDatabase.Page(account: account, position: 1)
             site.database.hold(page, reached: oldRead, until: oldGoesOn)
             try await site.database.write { $0.notify(EventOutbox.channel, account.lowercaseString) }
-            await oldRead.wait()
+            try await oldRead.wait()
             first.leave()
             // So is the reader of the new client.
-            let (newRead, newGoesOn) = (Gate(), Gate())
+            let (newRead, newGoesOn) = (Doorbell(), Doorbell())
             site.database.hold(page, reached: newRead, until: newGoesOn)
             let second = try await HubClient(site.hub, account)
-            await newRead.wait()
+            try await newRead.wait()
             try await site.send([.ended("two")], to: account)
             try await site.awaitNotifications()
-            oldGoesOn.open()
+            oldGoesOn.ring()
             try await Task.sleep(for: .milliseconds(30))
-            newGoesOn.open()
+            newGoesOn.ring()
             #expect(try await second.take(to: 2).map(\.sequence) == [2])
         }
     }
@@ -93,13 +94,13 @@ import Testing
     func whatIsToldDuringTheFirstReadIsReadAfterIt(engine: Engine) async throws {
         try await HubSite.with(engine) { site in
             let account = UUID()
-            let (read, goesOn) = (Gate(), Gate())
+            let (read, goesOn) = (Doorbell(), Doorbell())
             site.database.hold(.init(account: account, position: 0), reached: read, until: goesOn)
             let client = try await HubClient(site.hub, account)
-            await read.wait()
+            try await read.wait()
             try await site.send([.ended("one")], to: account)
             try await site.awaitNotifications()
-            goesOn.open()
+            goesOn.ring()
             #expect(try await client.take(to: 1).map(\.sequence) == [1])
         }
     }
@@ -112,13 +113,13 @@ import Testing
             let client = try await HubClient(site.hub, account)
             try await site.send([.ended("one")], to: account)
             _ = try await client.take(to: 1)
-            let (read, goesOn) = (Gate(), Gate())
+            let (read, goesOn) = (Doorbell(), Doorbell())
             site.database.hold(.init(account: account, position: 1), reached: read, until: goesOn)
             try await site.database.write { $0.notify(EventOutbox.channel, account.lowercaseString) }
-            await read.wait()
+            try await read.wait()
             try await site.send([.ended("two")], to: account)
             try await site.awaitNotifications()
-            goesOn.open()
+            goesOn.ring()
             #expect(try await client.take(to: 2).map(\.sequence) == [2])
         }
     }
@@ -131,13 +132,13 @@ import Testing
             let first = try await HubClient(site.hub, account)
             try await site.send([.ended("one")], to: account)
             _ = try await first.take(to: 1)
-            let (read, goesOn) = (Gate(), Gate())
+            let (read, goesOn) = (Doorbell(), Doorbell())
             site.database.hold(.init(account: account, position: 0), reached: read, until: goesOn)
             let second = try await HubClient(site.hub, account, since: 0)
-            await read.wait()
+            try await read.wait()
             try await site.send([.ended("two")], to: account)
             _ = try await first.take(to: 2)
-            goesOn.open()
+            goesOn.ring()
             #expect(try await second.take(to: 2).map(\.sequence) == [1, 2])
             try await site.send([.ended("three")], to: account)
             for client in [first, second] { #expect(try await client.take(to: 3).map(\.sequence) == [3]) }
@@ -152,13 +153,13 @@ import Testing
         } _: { site in
             let account = UUID()
             try await site.send([.ended("one")], to: account)
-            let (read, goesOn) = (Gate(), Gate())
+            let (read, goesOn) = (Doorbell(), Doorbell())
             site.database.hold(.init(account: account, position: 0), reached: read, until: goesOn)
             let gone = try await HubClient(site.hub, account, since: 0)
-            await read.wait()
+            try await read.wait()
             gone.leave()
             let next = try await HubClient(site.hub, account, since: 0)
-            goesOn.open()
+            goesOn.ring()
             #expect(try await next.take(to: 1).map(\.sequence) == [1])
             #expect(gone.bell.rings == 0)
             #expect(site.hub.take(gone.subscription, atMost: 10).isEmpty)

@@ -1,5 +1,4 @@
 import DriveDatabase
-import EngineTestSupport
 import Foundation
 import Synchronization
 
@@ -16,7 +15,7 @@ final class TroubledDatabase: Database {
         var swallows = false
         var failures = 0
         var pages: [Page: Int] = [:]
-        var holds: [(page: Page, reached: Gate, until: Gate)] = []
+        var holds: [(page: Page, reached: Doorbell, until: Doorbell)] = []
     }
 
     private let base: any Database
@@ -40,13 +39,17 @@ final class TroubledDatabase: Database {
         state.withLock { $0.pages.reduce(0) { $0 + ($1.key.account == account ? $1.value : 0) } }
     }
 
+    /// Whether it was read, and its result is on its way at least.
+    func wasRead(_ page: Page) -> Bool { state.withLock { $0.pages[page] != nil } }
+
     /// Whatever is told from now on is lost.
     func swallowNotifications() {
         state.withLock { $0.swallows = true }
     }
 
-    /// The next such read tells `reached` once it has its result, and gives it after `until`.
-    func hold(_ page: Page, reached: Gate, until: Gate) {
+    /// The next such read rings `reached` once it has its result, and gives it after `until`; it throws `TimedOut` where that one is
+    /// not rung.
+    func hold(_ page: Page, reached: Doorbell, until: Doorbell) {
         state.withLock { $0.holds.append((page, reached, until)) }
     }
 
@@ -64,13 +67,13 @@ final class TroubledDatabase: Database {
             return (try body(witness), witness.page)
         }
         guard let page else { return result }
-        let hold = state.withLock { state -> (page: Page, reached: Gate, until: Gate)? in
+        let hold = state.withLock { state -> (page: Page, reached: Doorbell, until: Doorbell)? in
             state.pages[page, default: 0] += 1
             return state.holds.firstIndex { $0.page == page }.map { state.holds.remove(at: $0) }
         }
         if let hold {
-            hold.reached.open()
-            await hold.until.wait()
+            hold.reached.ring()
+            try await hold.until.wait()
         }
         return result
     }
@@ -104,7 +107,8 @@ final class TroubledDatabase: Database {
         }
     }
 
-    /// Sees which events are asked for.
+    /// Sees which page of events is asked for, and takes no other question for one: a client whose beginning were held in the place
+    /// of its first page would never come, while the test that ends the hold waits for it.
     private final class Witness: SQLSession {
         private let base: any SQLSession
         private(set) var page: Page?
@@ -118,7 +122,9 @@ final class TroubledDatabase: Database {
         func execute(_ sql: String, _ arguments: [SQLValue]) throws(DatabaseError) -> Int { try base.execute(sql, arguments) }
 
         func query(_ sql: String, _ arguments: [SQLValue]) throws(DatabaseError) -> [SQLRow] {
-            if sql.contains("sequence > $2"), case .uuid(let account) = arguments[0], case .integer(let position) = arguments[1] {
+            if sql.contains("sequence > $2 ORDER BY sequence LIMIT"),
+                case .uuid(let account) = arguments[0], case .integer(let position) = arguments[1]
+            {
                 page = Page(account: account, position: position)
             }
             return try base.query(sql, arguments)
