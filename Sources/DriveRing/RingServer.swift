@@ -45,20 +45,19 @@ public final class RingServer: Sendable {
     /// - Parameter listening: told the address once it is bound, `127.0.0.1:50051`.
     /// - Throws: where the address cannot be bound.
     public func run(listening: @escaping @Sendable (String) -> Void) async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { [server] in try await server.serve() }
-            group.addTask { [server] in
-                // Fails where the server cannot begin, which says why itself.
-                guard let address = try? await server.transport.listeningAddress else { return }
-                if let bound = address.ipv4 { listening("\(bound.host):\(bound.port)") }
-                if let bound = address.ipv6 { listening("[\(bound.host)]:\(bound.port)") }
-            }
-            do {
-                try await group.waitForAll()
-            } catch let error as RuntimeError {
-                // The reason is what it wraps.
-                throw error.cause ?? error
-            }
+        // Apart: it waits for an address that never comes where the server is stopped before it began.
+        let telling = Task { [server] in
+            // Fails where the server cannot begin, which says why itself.
+            guard let address = try? await server.transport.listeningAddress else { return }
+            if let bound = address.ipv4 { listening("\(bound.host):\(bound.port)") }
+            if let bound = address.ipv6 { listening("[\(bound.host)]:\(bound.port)") }
+        }
+        defer { telling.cancel() }
+        do {
+            try await server.serve()
+        } catch let error as RuntimeError {
+            // The reason is what it wraps.
+            throw error.cause ?? error
         }
     }
 }

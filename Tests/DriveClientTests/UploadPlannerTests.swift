@@ -155,6 +155,24 @@ import Testing
         }
     }
 
+    /// Whatever is under way: the server is asked at once, and once.
+    @Test func whatOthersDoToTheUploadIsAskedForAtOnce() {
+        var planner = Self.planner()
+        guard case .send = planner.next(now: .zero) else {
+            Issue.record("nothing to send")
+            return
+        }
+        planner.handle(.changedElsewhere, now: .zero, jitter: 0)
+        #expect(planner.next(now: .zero) == .refresh)
+        planner.handle(.changedElsewhere, now: .zero, jitter: 0)
+        #expect(planner.next(now: .zero) == .idle)
+        planner.handle(.refreshed(Self.information(.paused, [])), now: .zero, jitter: 0)
+        #expect(planner.next(now: .zero) == .failed(.pausedOnServer(taskId: "t")))
+        // Its end is its end.
+        planner.handle(.changedElsewhere, now: .zero, jitter: 0)
+        #expect(planner.next(now: .zero) == .failed(.pausedOnServer(taskId: "t")))
+    }
+
     @Test func aRenewedSessionGoesOnWithWhatIsMissing() {
         var planner = Self.planner()
         _ = planner.next(now: .zero)

@@ -91,6 +91,7 @@ struct ChunkSender: Sendable {
             var loop = Loop(sender: self, planner: planner, taskId: taskId, slot: initial)
             // Chunks that an earlier process sent are hashed beside the sending, not after it.
             if !stored.isEmpty, initial.journal.request.hash == nil { loop.follow(&group) }
+            if options.listens { loop.listen(&group) }
             let result: Result<CloudFile, DriveClientError>
             do throws(DriveClientError) { result = .success(try await loop.run(&group)) } catch { result = .failure(error) }
             group.cancelAll()
@@ -128,6 +129,25 @@ extension ChunkSender {
             group.addTask {
                 // A failure here meets the end of the upload again, which tells it.
                 _ = try? await reader.finishHash()
+                return .woke
+            }
+        }
+
+        /// Hears of it where somebody pauses the upload, by the server's events. Where there are none, the next request tells.
+        func listen(_ group: inout Group) {
+            let (client, taskId) = (sender.client, taskId)
+            group.addTask {
+                do {
+                    for try await message in client.events(types: ["task.paused"], taskIds: [taskId], retrying: .brief) {
+                        switch message {
+                        case .event: return .changedElsewhere
+                        // What happened before the stream began.
+                        case .snapshot(let snapshot):
+                            if snapshot.tasks.contains(where: { $0.taskId == taskId && $0.status == .paused }) { return .changedElsewhere }
+                        case .ready, .interrupted: break
+                        }
+                    }
+                } catch {}
                 return .woke
             }
         }
@@ -223,7 +243,7 @@ extension ChunkSender {
                     try? await slot.save()
                 }
                 tracker.corrected(storedBytes: planner.plan.bytes(of: information.uploadedChunks))
-            case .completed(.file), .compared, .woke: break
+            case .completed(.file), .compared, .changedElsewhere, .woke: break
             }
         }
 

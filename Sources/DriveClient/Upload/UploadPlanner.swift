@@ -30,6 +30,8 @@ struct UploadPlanner {
         case refreshFailed(DriveClientError)
         /// The chunks whose stored bytes are not the file's.
         case compared(differing: [Int])
+        /// Somebody paused the upload.
+        case changedElsewhere
         /// A wait is over.
         case woke
     }
@@ -138,6 +140,10 @@ struct UploadPlanner {
         case .refreshed(let information): refreshed(information)
         case .refreshFailed(let error): refreshFailed(error, now, jitter)
         case .compared(let differing): compared(differing)
+        case .changedElsewhere:
+            // The answer to a completion tells as much.
+            if case .completing = phase { break }
+            refreshUnlessUnderWay()
         case .woke: break
         }
     }

@@ -40,10 +40,13 @@ public struct UploadOptions: Hashable, Sendable {
     public var directLimit: Int64
     /// Where journals are kept; nil takes `drive/uploads` in the user's state folder.
     public var stateDirectory: String?
+    /// Whether the server's live events are listened to meanwhile, so that an upload that somebody pauses elsewhere ends at once and not
+    /// with its next chunk. It takes one of the account's places for clients that listen; where there is none, nothing is amiss.
+    public var listens: Bool
 
     public init(
         chunkSize: Int64? = nil, parallel: Int = 3, retry: RetryPolicy = RetryPolicy(), verifyBeforeUpload: Bool = false,
-        directLimit: Int64 = 1 << 20, stateDirectory: String? = nil
+        directLimit: Int64 = 1 << 20, stateDirectory: String? = nil, listens: Bool = false
     ) {
         self.chunkSize = chunkSize
         self.parallel = max(1, parallel)
@@ -51,6 +54,7 @@ public struct UploadOptions: Hashable, Sendable {
         self.verifyBeforeUpload = verifyBeforeUpload
         self.directLimit = directLimit
         self.stateDirectory = stateDirectory
+        self.listens = listens
     }
 }
 

@@ -27,7 +27,8 @@ extension RingDirectory {
         try await database.write { sql in try sql.execute("DELETE FROM ring_devices WHERE id = $1", [.uuid(device)]) > 0 }
     }
 
-    /// Appends what other programs say to the outbox, a hundred accounts at a time: those of one transaction get it together.
+    /// Appends what other programs say to the outbox, a hundred events in a transaction: where a later one fails, a repetition brings the
+    /// earlier ones again.
     public func append(_ events: [OutboxEvent]) async throws {
         for start in stride(from: 0, to: events.count, by: 100) {
             let portion = Array(events[start..<min(start + 100, events.count)])

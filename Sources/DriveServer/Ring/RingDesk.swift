@@ -14,7 +14,7 @@ struct RingDesk: RingOffice {
         /// Bytes of an id.
         static let identifier = 256
         /// Bytes of a packet's data.
-        static let packet = 512 << 10
+        static let packet = 64 << 10
         /// Bytes of a packet's data times its recipients.
         static let copies = 16 << 20
         /// Bytes of an error's text.
@@ -36,7 +36,8 @@ struct RingDesk: RingOffice {
     static let presenceLifetime = Duration.seconds(60)
     /// Types by which the stream itself speaks, in both directions.
     static let reservedTypes: Set<String> = [
-        "auth", "closed", "error", "gap", notificationType, "ping", "pong", "presence", "ready", "snapshot", "subscribe", "subscribed",
+        "auth", "closed", "error", "gap", notificationType, "open", "ping", "pong", "presence", "ready", "snapshot", "subscribe",
+        "subscribed",
     ]
     /// The event that a notification of another program is.
     static let notificationType = "notification.received"
@@ -108,7 +109,9 @@ struct RingDesk: RingOffice {
 
     func received(_ packet: RingPacket, account: String, device: String) async throws(DriveError) {
         try Self.check(identifiers: [account], of: "account")
-        guard device.utf8.count <= Limits.identifier else { throw Self.refusal("device_id", "device_id is longer than 256 bytes.") }
+        guard device.utf8.count <= Limits.identifier, !device.utf8.contains(0) else {
+            throw Self.refusal("device_id", "device_id has at most 256 bytes, and no U+0000.")
+        }
         switch packet.type {
         case "ping": return
         case "presence":
@@ -190,9 +193,12 @@ extension RingDesk {
     }
 
     static func check(_ packet: RingPacket) throws(DriveError) {
-        let isWord = packet.type.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
+        let isWord = packet.type.utf8.allSatisfy {
+            (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") && $0 != UInt8(ascii: ",")
+        }
         guard (1...64).contains(packet.type.utf8.count), isWord else {
-            throw refusal("packet.type", "packet.type needs 1 to 64 visible ASCII characters, without quotation marks and backslashes.")
+            throw refusal(
+                "packet.type", "packet.type needs 1 to 64 visible ASCII characters, without quotation marks, backslashes and commas.")
         }
         guard !reservedTypes.contains(packet.type) else {
             throw refusal("packet.type", "packet.type must not be one by which the stream itself speaks, such as \(packet.type).")

@@ -35,7 +35,7 @@ struct RingPeople: Sendable {
                 """
                 SELECT MIN(CAST(a.id AS \(sql.dialect == .postgresql ? "VARCHAR" : "TEXT"))) AS id, a.subject FROM accounts a
                 JOIN \(sql.dialect.rows("$1", ["name": .text])) ON a.subject = x.name
-                WHERE a.issuer <> $2 AND a.disabled_at IS NULL GROUP BY a.subject HAVING COUNT(*) = 1
+                WHERE a.issuer <> $2 GROUP BY a.subject HAVING COUNT(*) = 1 AND COUNT(a.disabled_at) = 0
                 """, [subjects, .text(TokenIssuer.issuer)])
             {
                 accounts[try row.text("subject")] = try row.uuid("id")

@@ -42,7 +42,7 @@ enum EventRoutes {
         guard let identity = call.identity else { throw DriveError(.unauthenticated, "This route asks for a token.") }
         let options = try LiveEntrance.options(
             of: call.request.uri,
-            lastEventId: call.request.headers[HTTPField.Name(known: "Last-Event-ID")] ?? call.query("lastEventId"))
+            lastEventId: call.request.headers[HTTPField.Name(known: "Last-Event-ID")])
         let stream = EventStream(live: call.services.live)
         try await stream.join(
             identity, options, warning: try await call.services.ring.warning(device: options.deviceId, of: identity.accountId))

@@ -95,7 +95,7 @@ struct UploadCommand: AsyncParsableCommand {
         return UploadOptions(
             chunkSize: chunkSize, parallel: try settings.number(parallel, "DRIVE_PARALLEL", minimum: 1) ?? 3,
             retry: RetryPolicy(patience: .seconds(patience ?? 300)), verifyBeforeUpload: try settings.flag(dedupe, "DRIVE_DEDUPE"),
-            stateDirectory: settings.text(stateDir, "DRIVE_STATE_DIR"))
+            stateDirectory: settings.text(stateDir, "DRIVE_STATE_DIR"), listens: true)
     }
 
     private func context(_ settings: Settings, poolId: UUID?) throws -> UploadContext {

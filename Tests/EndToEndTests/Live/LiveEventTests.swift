@@ -22,7 +22,7 @@ import Testing
         "task.progress": ["progress", "status", "lastActivity", "statusMessage"],
         "task.completed": ["completedAt", "results"],
         "task.failed": ["failedAt", "errorCode", "errorMessage"],
-        "task.retrying": ["attempt", "errorMessage", "runAt"],
+        "task.retrying": ["attempt", "changedAt", "errorMessage", "runAt"],
         "task.paused": ["status", "changedAt"],
         "task.resumed": ["status", "changedAt"],
         "task.cancelled": ["status", "changedAt", "errorMessage"],

@@ -40,6 +40,7 @@ public final class PresenceBoard: Sendable {
     }
 
     private struct State {
+        var troubles = SparseLog()
         /// How many clients are there.
         var clients: [Presence: Int] = [:]
         /// Those with a row that has not expired.
@@ -117,7 +118,9 @@ public final class PresenceBoard: Sendable {
         do {
             try await directory.notePresence(on: server, here: here, gone: gone, until: directory.surroundings.now() + Self.lifetime)
         } catch {
-            logger.warning("presence cannot be told now", metadata: ["error": "\(error)"])
+            if let unsaid = state.withLock({ $0.troubles.say(at: .now) }) {
+                logger.warning("presence cannot be told now", metadata: ["error": "\(error)", "unsaid": "\(unsaid)"])
+            }
             return false
         }
         // Who came or went meanwhile differs from what was told, and is told next.

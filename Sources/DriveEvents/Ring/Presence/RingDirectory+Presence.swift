@@ -28,9 +28,13 @@ extension RingDirectory {
                     AND (account_id, place) IN (SELECT x.account_id, x.place FROM \(table))
                     """, [absent.value, .text(server)])
             }
-            // Of servers that died.
-            try sql.execute("DELETE FROM ring_presence WHERE expires_at < $1", [.timestamp(now - .seconds(600))])
+            try Self.sweep(before: now, in: sql)
         }
+    }
+
+    /// Rows of servers that died, and of clients of a gateway that were heard of no more.
+    private static func sweep(before now: Timestamp, in sql: any SQLSession) throws {
+        try sql.execute("DELETE FROM ring_presence WHERE expires_at < $1", [.timestamp(now - .seconds(600))])
     }
 
     /// In one order everywhere, so that no two transactions wait for each other.
@@ -55,13 +59,14 @@ extension RingDirectory {
     ///
     /// - Parameter client: names him among all who are said to be somewhere.
     public func note(_ account: UUID, at place: PresencePlace, client: String, for time: Duration) async throws {
-        let expires = surroundings.now() + time
+        let now = surroundings.now()
         _ = try await database.write { sql in
-            try sql.execute(
+            try Self.sweep(before: now, in: sql)
+            return try sql.execute(
                 """
                 INSERT INTO ring_presence (account_id, place, server_id, expires_at) VALUES ($1, $2, $3, $4)
                 ON CONFLICT (account_id, place, server_id) DO UPDATE SET expires_at = excluded.expires_at
-                """, [.uuid(account), .text(place.name), .text("gateway:\(client)"), .timestamp(expires)])
+                """, [.uuid(account), .text(place.name), .text("gateway:\(client)"), .timestamp(now + time)])
         }
     }
 
