@@ -1,3 +1,4 @@
+import DriveModel
 import GRPCNIOTransportHTTP2Posix
 
 /// Where a RingService listens: `https://ring.example.org:50051`, or `http://…` without encryption.
@@ -44,10 +45,7 @@ public struct RingAddress: Hashable, Sendable {
     }
 
     var isIPv6: Bool { host.contains(":") }
-    var isIPv4: Bool {
-        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
-        return parts.count == 4 && parts.allSatisfy { UInt8($0) != nil }
-    }
+    var isIPv4: Bool { !isIPv6 && IPAddress(host) != nil }
 
     var target: any ResolvableTarget {
         if isIPv4 { return .ipv4(address: host, port: port) }

@@ -18,13 +18,16 @@ public final class RingCertificates: Sendable {
 
     /// Looks at the files now and then, on a thread that may block, until the Swift task is cancelled.
     ///
-    /// - Parameter failed: told why they cannot be used; the old ones stay.
+    /// - Parameter failed: told once why they cannot be used, until they can be again; the old ones stay.
     public func run(every interval: Duration = .seconds(10), failed: @escaping @Sendable (any Error) -> Void) async {
+        var isTold = false
         while (try? await Task.sleep(for: interval)) != nil {
             do {
                 try await NIOThreadPool.singleton.runIfActive { [reloader] in try reloader.reload() }
+                isTold = false
             } catch {
-                failed(error)
+                if !isTold { failed(error) }
+                isTold = true
             }
         }
     }

@@ -1,45 +1,20 @@
+import DriveModel
 import Foundation
 import Synchronization
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// The part of a client's address that limits count by: all of an IPv4 address, the /64 network of an IPv6 one.
 package struct AddressKey: Hashable, Sendable {
     private let network: UInt64
     private let isVersion4: Bool
 
-    /// Reads a numeric address; an IPv4 address mapped into IPv6 (RFC 4291 §2.5.5.2) counts as the IPv4 one, a zone is dropped.
-    ///
-    /// Anything else, as the path of a Unix socket, shares one key, so that it is limited too.
-    package init(_ address: String) {
-        let text = address.prefix { $0 != "%" }
-        var version4 = in_addr()
-        var version6 = in6_addr()
-        if inet_pton(AF_INET, String(text), &version4) == 1 {
-            self.init(version4: UInt32(bigEndian: version4.s_addr))
-        } else if inet_pton(AF_INET6, String(text), &version6) == 1 {
-            let (high, low) = withUnsafeBytes(of: version6) { bytes in
-                (
-                    UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
-                    UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-                )
-            }
-            if high == 0 && low >> 32 == 0xFFFF {
-                self.init(version4: UInt32(truncatingIfNeeded: low))
-            } else {
-                self.init(network: high, isVersion4: false)
-            }
-        } else {
-            self.init(network: .max, isVersion4: true)
-        }
+    package init(_ address: IPAddress) {
+        let isVersion4 = address.family == .v4
+        self.init(network: UInt64(truncatingIfNeeded: isVersion4 ? address.bits : address.bits >> 64), isVersion4: isVersion4)
     }
 
-    private init(version4: UInt32) {
-        self.init(network: UInt64(version4), isVersion4: true)
+    /// Reads a numeric address. Anything else, as the path of a Unix socket, shares one key, so that it is limited too.
+    package init(_ text: String) {
+        if let address = IPAddress(text) { self.init(address) } else { self.init(network: .max, isVersion4: true) }
     }
 
     private init(network: UInt64, isVersion4: Bool) {

@@ -37,7 +37,7 @@ enum RouteRegistration {
     private static func admit(
         _ request: Request, to route: Route, parameters: Parameters, origin: ClientOrigin, services: Services
     ) async throws -> Identity? {
-        let address = AddressKey("\(origin.address)")
+        let address = AddressKey(origin.address)
         try SignIn.allow(services.limiter.check(address: address), rule: "address")
         guard route.access != .open else { return nil }
         guard let token = SignIn.token(fields: request.headers, uri: request.uri, isInQuery: route.access == .stream) else {

@@ -72,6 +72,6 @@ enum LiveEntrance {
         let origin = ForwardedHeaders.resolve(
             peer: channel.remoteAddress?.ipAddress.flatMap { IPAddress($0) } ?? .unknown, trusted: services.trustedProxies,
             headers: request.headerFields, scheme: services.configuration.tls.isEnabled ? "https" : "http", host: request.authority)
-        return AddressKey("\(origin.address)")
+        return AddressKey(origin.address)
     }
 }
