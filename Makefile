@@ -29,8 +29,8 @@ test: ## Run every test, with a PostgreSQL of its own
 	scripts/prepare test
 	scripts/test
 
-crash: prepare ## Kill the server a thousand times and check what is left
-	DRIVE_CRASH_KILLS=$${DRIVE_CRASH_KILLS:-1000} scripts/test --filter CrashTests
+crash: prepare ## Kill the server a thousand times, and 200 times under listening clients
+	DRIVE_CRASH_KILLS=$${DRIVE_CRASH_KILLS:-1000} DRIVE_LIVE_ROUNDS=$${DRIVE_LIVE_ROUNDS:-200} scripts/test --filter CrashTests
 
 autobahn: prepare ## Run every case of the Autobahn WebSocket suite
 	DRIVE_AUTOBAHN_SPEC=$${DRIVE_AUTOBAHN_SPEC:-full} scripts/test --filter AutobahnTests

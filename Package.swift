@@ -160,9 +160,10 @@ let package = Package(
         .executableTarget(
             name: "task-benchmark",
             dependencies: [
-                "DriveModel", "DriveDatabase", "DriveEvents", "DriveTasks",
+                "DriveModel", "DriveCrypto", "DriveDatabase", "DriveEvents", "DriveStorage", "DriveTasks", "DriveUploads",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: strict
         ),
@@ -221,6 +222,7 @@ let package = Package(
             dependencies: [
                 "DriveModel", "DriveEvents", "DriveRing",
                 .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: strict

@@ -14,6 +14,7 @@ from .live_report import COUNTS, IDLE, LOADED, QUIET, section, verdicts
 from .machine import GIB, MIB
 from .rows import CHUNK
 from .servers import RowFailed
+from .tasks import Engines
 
 __all__ = ["GROUPS", "section", "verdicts"]
 
@@ -119,6 +120,14 @@ def rate(bench, site, first):
             add(bench, ("rate", listens), {"perSecond": events / answer["seconds"], "microseconds": cpu / events * 1e6})
 
 
+def note(bench):
+    """The cost of one progress event by itself: the same chunks with an event each, and with those of every five points alone."""
+    engines = Engines.built(bench)
+    for _ in range(1 if bench.options.quick else 3):
+        bench.meter.check_time()
+        add(bench, ("note",), engines.run("SQLite", "progress", rounds=2 if bench.options.quick else 4))
+
+
 def add(bench, row, sample):
     bench.live.setdefault(row, []).append(sample)
 
@@ -139,6 +148,7 @@ def live(bench):
                 latency(bench, "SQLite", site, connections)
             progress(bench, site, number % 2 == 0)
             rate(bench, site, number % 2 == 0)
+    note(bench)
     with Cluster(bench.contenders.root) as cluster:
         address = {"DATABASE_URL": cluster.url}
         with bench.contenders.start("drive", address) as server:

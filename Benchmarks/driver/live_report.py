@@ -30,6 +30,12 @@ def added(bench):
     return [a - b for a, b in zip(mine, theirs)]
 
 
+def share(bench):
+    """What the event is of the CPU that the server spends on a chunk of 5 MiB."""
+    chunk = statistics.median(values(bench, ("progress", False), "cpu") or [1]) * 5 / 1024 * 1e6
+    return statistics.median(values(bench, ("note",), "microsecondsPerEvent")) / chunk
+
+
 def verdicts(bench, say):
     for state, most in ((IDLE, 10), (LOADED, 50)):
         numbers = values(bench, ("SQLite", COUNTS[-1], state), "event_p99_ms")
@@ -44,6 +50,10 @@ def verdicts(bench, say):
     say(
         "CPU of an upload with a client that sees its progress, against without", "≤ 1.05 ×", text(found, 2),
         statistics.median(found) <= 1.05 if found else None)
+    found = values(bench, ("note",), "microsecondsPerEvent")
+    say(
+        "CPU of one progress event, of that of a chunk of 5 MiB", "≤ 2 %", f"{share(bench):.1%} ({text(found, 0, ' µs')})" if found else "",
+        share(bench) <= 0.02 if found else None)
 
 
 def section(bench):
@@ -94,4 +104,12 @@ def section(bench):
         f"{frames:.0f} `task.progress` and {ends:.0f} `task.completed`; {spread(('progress', False), 'cpu', 2)} without. The events are "
         "written in either case.",
     ]
+    events = values(bench, ("note",), "microsecondsPerEvent")
+    if events:
+        each, few = (values(bench, ("note",), name)[0] for name in ("eventsEach", "eventsAtFivePoints"))
+        lines.append(
+            f"- One `task.progress` of a chunk, written with the chunk's own transaction: {text(events, 0)} µs of the process's CPU (the same "
+            f"{values(bench, ('note',), 'chunks')[0]:,} chunks of {values(bench, ('note',), 'bytes')[0] // 1024} KiB, in process over SQLite, with {each:,} events and with {few}: "
+            f"{text(values(bench, ('note',), 'microsecondsPerChunkWithEvent'), 0)} and {text(values(bench, ('note',), 'microsecondsPerChunk'), 0)} µs a chunk). "
+            f"Of a chunk of 5 MiB that is {share(bench):.1%}.")
     return lines

@@ -28,6 +28,14 @@ class Engines:
     def __init__(self, program, root):
         self.program, self.root = program, root
 
+    @classmethod
+    def built(cls, bench):
+        """With the program that stands beside the server's."""
+        program = os.path.join(os.path.dirname(bench.contenders.drive), "task-benchmark")
+        if not os.access(program, os.X_OK):
+            raise RowFailed(f"no {program}; build it with `swift build -c release --product task-benchmark`")
+        return cls(program, bench.contenders.root)
+
     def command(self, engine, folder, mode, **options):
         arguments = [mode]
         for name, value in options.items():
@@ -106,10 +114,7 @@ def recover(program, engine, folder):
 
 def tasks(bench):
     """Fills `bench.tasks`, {(row, engine): [answers]}, and `bench.troubles`."""
-    program = os.path.join(os.path.dirname(bench.contenders.drive), "task-benchmark")
-    if not os.access(program, os.X_OK):
-        raise RowFailed(f"no {program}; build it with `swift build -c release --product task-benchmark`")
-    engines = Engines(program, bench.contenders.root)
+    engines = Engines.built(bench)
     repetitions = max(1, min(3, bench.options.repetitions))
     few = bench.options.quick
     found = bench.tasks = {}
@@ -127,7 +132,7 @@ def tasks(bench):
         found[("recovery", engine)] = [{"seconds": engines.recovery(engine)}]
     found[("syncs", "SQLite")] = [{"fsyncsPerTask": engines.syncs(2000)}]
     bench.meter.check_time()
-    bench.troubles = troubles.measure(program, bench.contenders.root, few)
+    bench.troubles = troubles.measure(engines.program, bench.contenders.root, few)
 
 
 GROUPS = {"tasks": tasks}

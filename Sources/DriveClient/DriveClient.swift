@@ -119,7 +119,7 @@ public final class DriveClient: Sendable {
             guard let delay = backoff.delay(afterFailureAt: now, retryAfter: repetition.after, jitter: surroundings.jitter()) else {
                 let seconds = (now - (backoff.failingSince ?? now)).components.seconds
                 // A wait that is longer than all patience, told at the first attempt: the error itself says more.
-                throw seconds < 1 ? failure : .gaveUp(seconds: Int(seconds), lastError: failure.description)
+                throw seconds < 1 ? failure : .gaveUp(seconds: Int(policy.patience.components.seconds), lastError: failure.description)
             }
             onRetry(failure, delay)
             do { try await surroundings.sleep(delay) } catch { throw .cancelled }

@@ -31,8 +31,3 @@ public struct CIDR: Hashable, Sendable, CustomStringConvertible {
 
     public var description: String { "\(network)/\(prefixLength)" }
 }
-
-extension IPAddress {
-    /// What to count requests by: the address itself for IPv4, its /64 for IPv6, as one subscriber has at least that.
-    public var rateLimitKey: CIDR { CIDR(address: self, prefixLength: family == .v4 ? 32 : 64) }
-}

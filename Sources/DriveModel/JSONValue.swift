@@ -96,12 +96,19 @@ public enum DriveJSON {
         return encoder
     }
 
-    /// A new decoder, for keys in camelCase or snake_case.
-    public static func decoder() -> JSONDecoder {
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
-        return decoder
-    }
+    /// Lists and objects within each other that others may send.
+    public static let maximumDepth = 64
+    /// What is stored or answered has what others sent within its own.
+    private static let storedDepth = maximumDepth + 16
+
+    /// For what Drive wrote, with keys in camelCase or snake_case.
+    public static func decoder() -> BoundedJSONDecoder { BoundedJSONDecoder(maximumDepth: storedDepth, keys: .converted) }
+
+    /// For what others send, with keys in camelCase or snake_case.
+    public static func requestDecoder() -> BoundedJSONDecoder { BoundedJSONDecoder(maximumDepth: maximumDepth, keys: .converted) }
+
+    /// For either, with keys as they stand.
+    public static func plainDecoder() -> BoundedJSONDecoder { BoundedJSONDecoder(maximumDepth: storedDepth, keys: .asTheyStand) }
 
     /// The value as UTF-8 text.
     public static func text(_ value: some Encodable) throws -> String {
@@ -110,6 +117,6 @@ public enum DriveJSON {
 
     /// A value from stored text, whose keys are read as they stand.
     public static func value<Value: Decodable>(_ type: Value.Type = Value.self, from text: String) throws -> Value {
-        try JSONDecoder().decode(type, from: Data(text.utf8))
+        try plainDecoder().decode(type, from: Data(text.utf8))
     }
 }

@@ -51,9 +51,10 @@ extension Proto_PushNotification {
 enum RingJSON {
     static func object(_ data: Data, of field: String) throws(DriveError) -> [String: JSONValue] {
         do {
-            return try DriveJSON.decoder().decode([String: JSONValue].self, from: data)
+            return try DriveJSON.requestDecoder().decode([String: JSONValue].self, from: data)
         } catch {
-            throw DriveError(.invalidRequest, "\(field) must be a JSON object in UTF-8.", details: ["rule": .string(field)])
+            let fault = JSONTooDeep(error).map { "is \($0)" } ?? "must be a JSON object in UTF-8, of numbers that a double can be"
+            throw DriveError(.invalidRequest, "\(field) \(fault).", details: ["rule": .string(field)])
         }
     }
 

@@ -30,13 +30,25 @@ public struct RingMail: Hashable, Sendable {
     }
 }
 
+/// Another program that calls.
+public struct RingCaller: Hashable, Sendable {
+    /// Of its end of the connection; nil where that has gone.
+    public var address: String?
+
+    public init(address: String?) {
+        self.address = address
+    }
+}
+
 /// Does what other programs ask over the RingService. Its refusals become statuses of gRPC by ``RingStatus``.
 public protocol RingOffice: Sendable {
-    func send(_ mail: RingMail) async throws(DriveError)
+    /// Somebody called without the token, or with a wrong one.
+    func refusedToken(of caller: RingCaller) async
+    func send(_ mail: RingMail, for caller: RingCaller) async throws(DriveError)
     func push(_ packet: RingPacket, to recipients: RingRecipients) async throws(DriveError)
     func notify(_ notification: PushNotification, users: RingRecipients) async throws(DriveError)
     /// Pushes nothing to the device from here on.
-    func unsubscribe(device: String) async throws(DriveError)
+    func unsubscribe(device: String, for caller: RingCaller) async throws(DriveError)
     /// Whether the device has a WebSocket open, on any server.
     func isConnected(device: String) async throws(DriveError) -> Bool
     /// Which of the people have a WebSocket open, on any server. Those that do not exist have none.

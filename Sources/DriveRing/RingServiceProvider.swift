@@ -10,38 +10,40 @@ struct RingServiceProvider: RegistrableRPCService {
     func registerMethods<Transport: ServerTransport>(with router: inout RPCRouter<Transport>) {
         let (service, office) = (ServiceDescriptor.ring, office)
 
-        add("SendEmail", to: &router) { (request: Proto_SendEmailRequest) throws(DriveError) in
+        add("SendEmail", to: &router) { (request: Proto_SendEmailRequest, caller) throws(DriveError) in
             guard request.hasEmail else { throw Self.missing("email") }
             let mail = request.email
-            try await office.send(RingMail(toName: mail.toName, toAddress: mail.toAddress, subject: mail.subject, body: mail.body))
+            try await office.send(
+                RingMail(toName: mail.toName, toAddress: mail.toAddress, subject: mail.subject, body: mail.body), for: caller)
         }
 
-        add("PushWebSocketPacket", to: &router) { (request: Proto_PushWebSocketPacketRequest) throws(DriveError) in
+        add("PushWebSocketPacket", to: &router) { (request: Proto_PushWebSocketPacketRequest, _) throws(DriveError) in
             try await office.push(try Self.packet(request.packet, request.hasPacket), to: .user(request.userID))
         }
-        add("PushWebSocketPacketToUsers", to: &router) { (request: Proto_PushWebSocketPacketToUsersRequest) throws(DriveError) in
+        add("PushWebSocketPacketToUsers", to: &router) { (request: Proto_PushWebSocketPacketToUsersRequest, _) throws(DriveError) in
             try await office.push(try Self.packet(request.packet, request.hasPacket), to: .users(request.userIds))
         }
-        add("PushWebSocketPacketToDevice", to: &router) { (request: Proto_PushWebSocketPacketToDeviceRequest) throws(DriveError) in
+        add("PushWebSocketPacketToDevice", to: &router) { (request: Proto_PushWebSocketPacketToDeviceRequest, _) throws(DriveError) in
             try await office.push(try Self.packet(request.packet, request.hasPacket), to: .device(request.deviceID))
         }
-        add("PushWebSocketPacketToDevices", to: &router) { (request: Proto_PushWebSocketPacketToDevicesRequest) throws(DriveError) in
+        add("PushWebSocketPacketToDevices", to: &router) { (request: Proto_PushWebSocketPacketToDevicesRequest, _) throws(DriveError) in
             try await office.push(try Self.packet(request.packet, request.hasPacket), to: .devices(request.deviceIds))
         }
 
-        add("SendPushNotificationToUser", to: &router) { (request: Proto_SendPushNotificationToUserRequest) throws(DriveError) in
+        add("SendPushNotificationToUser", to: &router) { (request: Proto_SendPushNotificationToUserRequest, _) throws(DriveError) in
             let notification = try Self.notification(request.notification, request.hasNotification)
             try await office.notify(notification, users: .user(request.userID))
         }
-        add("SendPushNotificationToUsers", to: &router) { (request: Proto_SendPushNotificationToUsersRequest) throws(DriveError) in
+        add("SendPushNotificationToUsers", to: &router) { (request: Proto_SendPushNotificationToUsersRequest, _) throws(DriveError) in
             let notification = try Self.notification(request.notification, request.hasNotification)
             try await office.notify(notification, users: .users(request.userIds))
         }
-        add("UnsubscribePushNotifications", to: &router) { (request: Proto_UnsubscribePushNotificationsRequest) throws(DriveError) in
-            try await office.unsubscribe(device: request.deviceID)
+        add("UnsubscribePushNotifications", to: &router) {
+            (request: Proto_UnsubscribePushNotificationsRequest, caller) throws(DriveError) in
+            try await office.unsubscribe(device: request.deviceID, for: caller)
         }
 
-        router.answer(service.unary("GetWebsocketConnectionStatus")) { (request: Proto_GetWebsocketConnectionStatusRequest) in
+        router.answer(service.unary("GetWebsocketConnectionStatus")) { (request: Proto_GetWebsocketConnectionStatusRequest, _) in
             try await RingStatus.answer { () async throws(DriveError) in
                 let isConnected: Bool
                 switch request.id {
@@ -52,7 +54,8 @@ struct RingServiceProvider: RegistrableRPCService {
                 return Proto_GetWebsocketConnectionStatusResponse.with { $0.isConnected = isConnected }
             }
         }
-        router.answer(service.unary("GetWebsocketConnectionStatusBatch")) { (request: Proto_GetWebsocketConnectionStatusBatchRequest) in
+        let batch = service.unary("GetWebsocketConnectionStatusBatch")
+        router.answer(batch) { (request: Proto_GetWebsocketConnectionStatusBatchRequest, _) in
             try await RingStatus.answer { () async throws(DriveError) in
                 let connected = try await office.areConnected(users: request.usersID)
                 return Proto_GetWebsocketConnectionStatusBatchResponse.with { $0.isConnected = connected }
@@ -62,11 +65,12 @@ struct RingServiceProvider: RegistrableRPCService {
 
     /// A method that answers with nothing.
     private func add<Request: SwiftProtobuf.Message, Transport: ServerTransport>(
-        _ method: String, to router: inout RPCRouter<Transport>, _ body: @escaping @Sendable (Request) async throws(DriveError) -> Void
+        _ method: String, to router: inout RPCRouter<Transport>,
+        _ body: @escaping @Sendable (Request, RingCaller) async throws(DriveError) -> Void
     ) {
-        router.answer(ServiceDescriptor.ring.unary(method)) { (request: Request) in
+        router.answer(ServiceDescriptor.ring.unary(method)) { (request: Request, caller) in
             try await RingStatus.answer { () async throws(DriveError) in
-                try await body(request)
+                try await body(request, caller)
                 return Google_Protobuf_Empty()
             }
         }
@@ -93,7 +97,7 @@ struct RingHandlerProvider: RegistrableRPCService {
 
     func registerMethods<Transport: ServerTransport>(with router: inout RPCRouter<Transport>) {
         let office = office
-        router.answer(ServiceDescriptor.ringHandler.unary("ReceiveWebSocketPacket")) { (request: Proto_ReceiveWebSocketPacketRequest) in
+        router.answer(ServiceDescriptor.ringHandler.unary("ReceiveWebSocketPacket")) { (request: Proto_ReceiveWebSocketPacketRequest, _) in
             try await RingStatus.answer { () async throws(DriveError) in
                 try await office.received(try request.packet.value, account: request.account, device: request.deviceID)
                 return Google_Protobuf_Empty()

@@ -34,11 +34,11 @@ struct MessageReader<Message: SwiftProtobuf.Message>: MessageDeserializer {
 extension RPCRouter {
     /// Answers a method with one message for one message.
     mutating func answer<Request: SwiftProtobuf.Message, Reply: SwiftProtobuf.Message>(
-        _ method: MethodDescriptor, _ body: @escaping @Sendable (Request) async throws -> Reply
+        _ method: MethodDescriptor, _ body: @escaping @Sendable (Request, RingCaller) async throws -> Reply
     ) {
-        registerHandler(forMethod: method, deserializer: MessageReader<Request>(), serializer: MessageWriter<Reply>()) { request, _ in
-            let single = try await ServerRequest(stream: request)
-            return StreamingServerResponse(single: ServerResponse(message: try await body(single.message)))
+        registerHandler(forMethod: method, deserializer: MessageReader<Request>(), serializer: MessageWriter<Reply>()) { request, context in
+            let message = try await request.message(within: RingLimits.messagePatience)
+            return StreamingServerResponse(single: ServerResponse(message: try await body(message, RingCaller(context))))
         }
     }
 }
@@ -52,5 +52,21 @@ extension GRPCClient {
             request: ClientRequest(message: message, metadata: metadata), descriptor: method, serializer: MessageWriter<Request>(),
             deserializer: MessageReader<Google_Protobuf_Empty>(), options: options
         ) { response in _ = try response.message }
+    }
+}
+
+extension StreamingServerRequest {
+    /// The one message of the request; a caller that begins and does not end it holds its place for so long at most.
+    func message(within patience: Duration) async throws -> Message {
+        try await withThrowingTaskGroup(of: Message.self) { group in
+            group.addTask { try await ServerRequest(stream: self).message }
+            group.addTask {
+                try await Task.sleep(for: patience)
+                throw RPCError(code: .deadlineExceeded, message: "The request did not come in time.")
+            }
+            defer { group.cancelAll() }
+            guard let message = try await group.next() else { throw CancellationError() }
+            return message
+        }
     }
 }

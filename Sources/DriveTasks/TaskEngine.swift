@@ -38,6 +38,8 @@ public final class TaskEngine: Sendable {
 
     public let database: any Database
     public let settings: TaskSettings
+    /// Of tasks that are driven by calls; whoever serves those runs it.
+    public let heldProgress: HeldProgress
     let surroundings: Surroundings
     let logger: Logger
     private let handlers = Mutex<[HandlerKey: any TaskHandler]>([:])
@@ -71,6 +73,7 @@ public final class TaskEngine: Sendable {
         self.settings = settings
         self.surroundings = surroundings
         self.logger = logger
+        heldProgress = HeldProgress(database: database, surroundings: surroundings, logger: logger)
     }
 
     /// Adds handlers, before tasks of theirs are made or run. A later one takes the place of an earlier one of its type and kind.

@@ -42,7 +42,7 @@ extension ExitStatus {
         switch error {
         case .server(let reply, _): self = Self.of(reply, retryable: error.isRetryable)
         case .network, .gaveUp, .busy, .pausedOnServer, .fileChanged: self = .retryable
-        case .invalidReply, .uploadEnded: self = .server
+        case .invalidReply, .uploadEnded, .cancelledOnServer: self = .server
         case .invalidArgument: self = .usage
         case .untrusted: self = .configuration
         case .file, .fileExists: self = .localFile

@@ -22,7 +22,7 @@ struct Rate: AsyncParsableCommand {
         for index in 0..<200 { _ = try await engine.enqueueNothing(account: owners[index % owners.count]) }
         while try await engine.count(.completed) < 200 { try await Task.sleep(for: .milliseconds(5)) }
         let syncs = try await walSyncs(engine)
-        let cpu = Self.processorSeconds()
+        let cpu = processorSeconds()
         let start = ContinuousClock.now
         try await withThrowingTaskGroup(of: Void.self) { group in
             for producer in 0..<producers {
@@ -39,7 +39,7 @@ struct Rate: AsyncParsableCommand {
         var values: [String: JSONValue] = [
             "tasks": .integer(Int64(done)), "seconds": .double(taken.inSeconds), "perSecond": .double(done / taken.inSeconds),
             "enqueuedPerSecond": .double(done / enqueued.inSeconds),
-            "cpuMicrosecondsPerTask": .double((Self.processorSeconds() - cpu) / done * 1e6),
+            "cpuMicrosecondsPerTask": .double((processorSeconds() - cpu) / done * 1e6),
         ]
         if let syncs, let now = try await walSyncs(engine) { values["fsyncsPerTask"] = .double(Double(now - syncs) / done) }
         try answer(values)
@@ -54,12 +54,6 @@ struct Rate: AsyncParsableCommand {
         // The backends tell what they did some time later.
         try await Task.sleep(for: .milliseconds(1500))
         return try await engine.database.read { sql in try sql.first("SELECT wal_sync FROM pg_stat_wal")?.int64("wal_sync") }
-    }
-
-    private static func processorSeconds() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 
     /// Finished tasks of a month, of other accounts, as they would lie there.

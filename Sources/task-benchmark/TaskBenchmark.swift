@@ -12,7 +12,7 @@ struct TaskBenchmark: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "task-benchmark",
         abstract: "Measures the task engine; prints one line of JSON.",
-        subcommands: [Rate.self, Pickup.self, Hold.self, Recover.self, Load.self])
+        subcommands: [Rate.self, Pickup.self, Hold.self, Recover.self, Load.self, Progress.self])
 }
 
 /// Which database, and how large.
@@ -92,6 +92,13 @@ func answer(_ values: [String: JSONValue]) throws {
 /// holds, and holds the one without which no thread of the process opens a file.
 func say(_ word: String) throws {
     try FileHandle.standardOutput.write(contentsOf: Data((word + "\n").utf8))
+}
+
+/// What all threads of this process had of the processors so far.
+func processorSeconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
 }
 
 /// The value below which this share of the sorted values lies.

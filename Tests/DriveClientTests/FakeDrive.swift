@@ -12,6 +12,8 @@ actor FakeDrive {
         var plan: ChunkPlan
         var chunks: [Int: [UInt8]] = [:]
         var file: CloudFile?
+        /// How it ended, where that was without a file.
+        var end: TaskStatus?
     }
 
     /// Answers given instead of the real ones: the first whose prefix fits `METHOD /path` is used once.
@@ -40,6 +42,14 @@ actor FakeDrive {
     func instead(of prefix: String, after: Int = 0, times: Int = 1, _ answer: ServerAnswer) {
         for _ in 0..<times { script.append((prefix, after, answer)) }
     }
+
+    /// Ends an upload as somebody else would: as the server decides it, a finished one stays as it is.
+    func end(_ id: String, as status: TaskStatus) {
+        if uploads[id]?.file == nil { uploads[id]?.end = status }
+    }
+
+    /// As if its retention were over.
+    func forget(_ id: String) { uploads[id] = nil }
 
     func forgetScript() { script = [] }
     func damage(_ chunks: Set<Int>) { damaging = chunks }
@@ -119,9 +129,11 @@ actor FakeDrive {
         if gate?.chunk == index {
             isHeld = true
             gate?.arrived.forEach { $0.resume() }
+            gate?.arrived = []
             await withCheckedContinuation { gate?.waiting.append($0) }
         }
         guard let upload = uploads[id] else { return error(404, "TASK_NOT_FOUND") }
+        if let end = upload.end { return closed(end) }
         if upload.chunks[index] != nil, request.query["replace"] != "true" { return error(409, "CHUNK_ALREADY_UPLOADED") }
         guard Int64(request.body.count) == upload.plan.size(of: index) else { return error(400, "CHUNK_SIZE_MISMATCH") }
         let checksum = request.body.withUnsafeBytes { CRC32C.checksum(of: $0) }
@@ -140,6 +152,7 @@ actor FakeDrive {
     private func complete(_ id: String) -> ServerAnswer {
         guard let upload = uploads[id] else { return error(404, "TASK_NOT_FOUND") }
         if let file = upload.file { return json(file) }
+        if let end = upload.end { return closed(end) }
         let missing = (0..<upload.plan.count).filter { upload.chunks[$0] == nil }
         guard missing.isEmpty else {
             return error(409, "UPLOAD_INCOMPLETE", ["missingChunks": .array(missing.map { .integer(Int64($0)) })])
@@ -160,6 +173,7 @@ actor FakeDrive {
 
     private func resume(_ id: String) -> ServerAnswer {
         guard let upload = uploads[id] else { return error(404, "TASK_NOT_FOUND") }
+        if let end = upload.end { return closed(end) }
         return json(
             ResumeInformation(
                 taskId: id, fileName: upload.request.fileName, fileSize: upload.request.fileSize, contentType: "", hash: nil,
@@ -177,6 +191,14 @@ actor FakeDrive {
         ranges.append(start)
         return .reply(
             status: 206, headers: [("Content-Range", "bytes \(start)-\(bytes.count - 1)/\(bytes.count)")], body: Array(bytes[start...]))
+    }
+
+    private func closed(_ status: TaskStatus) -> ServerAnswer {
+        switch status {
+        case .expired: error(410, "TASK_EXPIRED", ["status": "Expired"])
+        case .paused: error(409, "TASK_PAUSED", ["status": "Paused"])
+        default: error(409, "TASK_CLOSED", ["status": .string(status.rawValue)])
+        }
     }
 
     private func json(_ value: some Encodable, _ status: Int = 200) -> ServerAnswer {

@@ -24,13 +24,23 @@ import Testing
         (408, "X", ReplyMeaning.retry(after: nil)), (425, "X", .retry(after: nil)), (429, "RATE_LIMITED", .retry(after: nil)),
         (500, "X", .retry(after: nil)), (507, "STORAGE_FULL", .retry(after: nil)), (501, "NOT_IMPLEMENTED", .fatal),
         (400, "INVALID_REQUEST", .fatal), (403, "QUOTA_EXCEEDED", .fatal), (401, "UNAUTHENTICATED", .refresh),
-        (401, "TOKEN_REVOKED", .fatal), (404, "X", .ended("m")), (410, "TASK_EXPIRED", .ended("m")), (409, "TASK_PAUSED", .paused),
+        (401, "TOKEN_REVOKED", .fatal), (404, "X", .unknown("m")), (410, "TASK_EXPIRED", .ended("m")), (409, "TASK_PAUSED", .paused),
         (409, "CHUNK_ALREADY_UPLOADED", .chunkStored), (409, "CHUNK_IN_PROGRESS", .chunkBusy(after: .seconds(1))),
         (422, "CHUNK_DIGEST_MISMATCH", .resend), (429, "TOO_MANY_OPEN_UPLOADS", .fatal), (409, "CONFLICT", .fatal),
-        (409, "HTTP_409", .refresh),
+        (409, "HTTP_409", .refresh), (410, "X", .unknown("m")), (404, "TASK_NOT_FOUND", .unknown("m")),
     ])
     func repliesMean(status: Int, code: String, meaning: ReplyMeaning) {
         let reply = ErrorReply(code: code, message: "m", status: status, details: [:], requestId: nil)
+        #expect(ReplyMeaning(of: .server(reply, retryAfter: nil)) == meaning)
+    }
+
+    @Test(arguments: [
+        ("Cancelled" as JSONValue?, ReplyMeaning.cancelled), ("Failed", .ended("m")), ("Expired", .ended("m")), ("InProgress", .refresh),
+        ("Later", .refresh), (7, .refresh), (nil, .refresh),
+    ])
+    func aClosedUploadSaysWhy(status: JSONValue?, meaning: ReplyMeaning) {
+        let reply = ErrorReply(
+            code: "TASK_CLOSED", message: "m", status: 409, details: status.map { ["status": $0] } ?? [:], requestId: nil)
         #expect(ReplyMeaning(of: .server(reply, retryAfter: nil)) == meaning)
     }
 

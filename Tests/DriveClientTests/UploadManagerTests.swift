@@ -296,6 +296,26 @@ import Testing
         }
     }
 
+    /// There is nothing to resume: it was given back, and a person is not told to resume it.
+    @Test func aPauseEndsWhatCannotBeContinued() async throws {
+        try await Fixture.with { fixture in
+            let (path, _) = try fixture.write(4500)
+            await fixture.drive.hold(chunk: 2)
+            let handle = await fixture.manager(parallel: 1).upload(file: path, context: UploadContext(isResumable: false))
+            await fixture.drive.untilHeld()
+            await fixture.drive.end("task1", as: .paused)
+            await fixture.drive.release()
+            let error = await #expect(throws: DriveClientError.self) { try await handle.result() }
+            guard case .uploadEnded(taskId: "task1", let reason)? = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+            #expect(reason.contains("paused elsewhere") && reason.contains("cancelled"))
+            #expect(await fixture.drive.uploads.isEmpty)
+            #expect(await fixture.drive.count("POST /api/files/upload/create") == 1)
+        }
+    }
+
     @Test func theSameFileTwiceAtOnceIsRefused() async throws {
         try await Fixture.with { fixture in
             let (path, _) = try fixture.write(4500)

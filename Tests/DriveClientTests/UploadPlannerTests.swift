@@ -78,7 +78,7 @@ import Testing
             case .refresh: planner.handle(.refreshed(Self.information(.inProgress, [])), now: now, jitter: 0.5)
             case .wait(let until): now = until
             case .failed(let error):
-                guard case .gaveUp = error else {
+                guard case .gaveUp(seconds: 60, lastError: _) = error else {
                     Issue.record("\(error)")
                     return
                 }
@@ -137,22 +137,23 @@ import Testing
             now += .seconds(10)
         }
         planner.handle(.completed(.verifying(VerifyingReply(taskId: "t", progress: 49), retryAfter: 1)), now: now + .seconds(61), jitter: 0)
-        guard case .failed(.gaveUp) = planner.next(now: now + .seconds(70)) else {
+        guard case .failed(.gaveUp(seconds: 60, lastError: _)) = planner.next(now: now + .seconds(70)) else {
             Issue.record("it waits for ever")
             return
         }
     }
 
-    @Test(arguments: [TaskStatus.cancelled, .failed, .expired]) func anEndedTaskEndsTheUpload(status: TaskStatus) {
+    @Test(arguments: [
+        (TaskStatus.cancelled, DriveClientError.cancelledOnServer(taskId: "t")), (.paused, .pausedOnServer(taskId: "t")),
+        (.failed, .uploadEnded(taskId: "t", reason: "it is Failed on the server.")),
+        (.expired, .uploadEnded(taskId: "t", reason: "it is Expired on the server.")),
+    ]) func anEndedTaskEndsTheUpload(status: TaskStatus, error: DriveClientError) {
         var planner = Self.planner()
         _ = planner.next(now: .zero)
         planner.handle(.chunkFailed(0, Self.error(409, "TASK_CLOSED")), now: .zero, jitter: 0)
         #expect(planner.next(now: .zero) == .refresh)
         planner.handle(.refreshed(Self.information(status, [])), now: .zero, jitter: 0)
-        guard case .failed(.uploadEnded) = planner.next(now: .zero) else {
-            Issue.record("\(status) goes on")
-            return
-        }
+        #expect(planner.next(now: .zero) == .failed(error))
     }
 
     /// Whatever is under way: the server is asked at once, and once.
@@ -162,16 +163,18 @@ import Testing
             Issue.record("nothing to send")
             return
         }
-        planner.handle(.changedElsewhere, now: .zero, jitter: 0)
+        planner.handle(Self.paused, now: .zero, jitter: 0)
         #expect(planner.next(now: .zero) == .refresh)
-        planner.handle(.changedElsewhere, now: .zero, jitter: 0)
+        planner.handle(Self.paused, now: .zero, jitter: 0)
         #expect(planner.next(now: .zero) == .idle)
         planner.handle(.refreshed(Self.information(.paused, [])), now: .zero, jitter: 0)
         #expect(planner.next(now: .zero) == .failed(.pausedOnServer(taskId: "t")))
         // Its end is its end.
-        planner.handle(.changedElsewhere, now: .zero, jitter: 0)
+        planner.handle(Self.paused, now: .zero, jitter: 0)
         #expect(planner.next(now: .zero) == .failed(.pausedOnServer(taskId: "t")))
     }
+
+    private static let paused = UploadPlanner.Event.changedElsewhere(UploadNews(status: .paused, sequence: 1))
 
     @Test func aRenewedSessionGoesOnWithWhatIsMissing() {
         var planner = Self.planner()

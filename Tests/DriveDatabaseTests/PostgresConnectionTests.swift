@@ -1,7 +1,6 @@
 import DriveModel
 import EngineTestSupport
 import Logging
-import Synchronization
 import Testing
 
 @testable import DriveDatabase
@@ -10,10 +9,10 @@ import Testing
 @Suite(.timeLimit(.minutes(1)))
 struct PostgresUnreachableTests {
     @Test func anUnreachableServerIsUnavailableSoon() async throws {
-        let log = LogRecorder()
+        let log = LogRecorder(from: .trace)
         let database = try PostgresDatabase(
             connectionString: "postgresql://drive:hunter2secret@127.0.0.1:1/drive", maximumConnections: 2,
-            logger: Logger(label: "test", factory: { _ in log }),
+            logger: log.logger,
             configuration: PostgresConfiguration(reconnectPatience: .milliseconds(300)))
         let start = ContinuousClock.now
         try await withThrowingTaskGroup(of: DatabaseError?.self) { group in
@@ -34,8 +33,8 @@ struct PostgresUnreachableTests {
         // 200 calls on two threads do not wait their patience one after the other.
         #expect(ContinuousClock.now - start < .seconds(10))
         await database.close()
-        #expect(!log.lines.isEmpty)
-        #expect(!log.lines.contains { $0.contains("hunter2secret") })
+        #expect(!log.texts.isEmpty)
+        #expect(!log.texts.contains { $0.contains("hunter2secret") })
     }
 
     @Test(arguments: ["postgresql://drive:hunter2secret@[::1/drive", "host=x hunter2secret", "postgresql://h/d?hunter2secret=1"])
@@ -97,28 +96,5 @@ struct PostgresListenerTests {
             #expect(await elements.next() == nil)
             await database.close()
         }
-    }
-}
-
-/// Keeps what is logged.
-final class LogRecorder: LogHandler, Sendable {
-    private let recorded = Mutex<[String]>([])
-
-    var lines: [String] { recorded.withLock { $0 } }
-    var metadata: Logger.Metadata {
-        get { [:] }
-        set {}
-    }
-    var logLevel: Logger.Level {
-        get { .trace }
-        set {}
-    }
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { nil }
-        set {}
-    }
-
-    func log(event: LogEvent) {
-        recorded.withLock { $0.append("\(event.message) \(event.metadata ?? [:])") }
     }
 }

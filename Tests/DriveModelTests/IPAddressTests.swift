@@ -38,14 +38,6 @@ import Testing
     func refusesOtherNetworks(text: String) {
         #expect(CIDR(text) == nil)
     }
-
-    @Test func countsIPv6ByItsSubscriber() throws {
-        func key(_ text: String) throws -> String { try #require(IPAddress(text)).rateLimitKey.description }
-        #expect(try key("2001:db8:1:2:3:4:5:6") == "2001:db8:1:2::/64")
-        #expect(try key("2001:db8:1:2:ffff::") == key("2001:db8:1:2::1"))
-        #expect(try key("2001:db8:1:3::1") != key("2001:db8:1:2::1"))
-        #expect(try key("192.0.2.1") == "192.0.2.1/32")
-    }
 }
 
 @Suite struct IPAddressScopeTests {

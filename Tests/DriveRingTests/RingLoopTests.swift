@@ -19,18 +19,20 @@ import Testing
 
         let calls = Mutex<[Call]>([])
         let refusal = Mutex<DriveError?>(nil)
+        let refused = Mutex<[String?]>([])
 
         private func note(_ call: Call) throws(DriveError) {
             if let error = refusal.withLock({ $0 }) { throw error }
             calls.withLock { $0.append(call) }
         }
 
-        func send(_ mail: RingMail) async throws(DriveError) {}
+        func refusedToken(of caller: RingCaller) async { refused.withLock { $0.append(caller.address) } }
+        func send(_ mail: RingMail, for caller: RingCaller) async throws(DriveError) {}
         func push(_ packet: RingPacket, to recipients: RingRecipients) async throws(DriveError) { try note(.packet(packet, recipients)) }
         func notify(_ notification: PushNotification, users: RingRecipients) async throws(DriveError) {
             try note(.notification(notification, users))
         }
-        func unsubscribe(device: String) async throws(DriveError) {}
+        func unsubscribe(device: String, for caller: RingCaller) async throws(DriveError) {}
         func isConnected(device: String) async throws(DriveError) -> Bool { false }
         func areConnected(users: [String]) async throws(DriveError) -> [String: Bool] { [:] }
         func received(_ packet: RingPacket, account: String, device: String) async throws(DriveError) {}
@@ -106,6 +108,7 @@ import Testing
         try await with(token: token) { client, office in
             #expect(await brief(client.push(RingPacket(type: "x", data: "{}"), to: "one")) == .credentials(reason: "unauthenticated"))
             #expect(office.calls.withLock { $0.isEmpty })
+            #expect(office.refused.withLock { $0 } == ["127.0.0.1"])
         }
     }
 

@@ -30,6 +30,7 @@ import Yams
                 case .open: []
                 case .account: [["accountToken": []]]
                 case .stream: [["accountToken": []], ["queryToken": []]]
+                case .webSocket: [["accountToken": []], ["queryToken": []], [:]]
                 case .upload: [["accountToken": []], ["sessionToken": []]]
                 case .work: [["accountToken": []], ["workerToken": []]]
                 case .admin: [["accountToken": ["admin"]]]

@@ -79,7 +79,8 @@ public struct Downloader: Sendable {
             let now = client.surroundings.monotonic()
             guard let delay = backoff.delay(afterFailureAt: now, retryAfter: repetition.after, jitter: client.surroundings.jitter()) else {
                 let seconds = (now - (backoff.failingSince ?? now)).components.seconds
-                throw seconds < 1 ? failure : .gaveUp(seconds: Int(seconds), lastError: failure.description)
+                throw seconds < 1
+                    ? failure : .gaveUp(seconds: Int(backoff.policy.patience.components.seconds), lastError: failure.description)
             }
             tracker.status(.retrying(failure, in: delay))
             do { try await client.surroundings.sleep(delay) } catch { throw .cancelled }

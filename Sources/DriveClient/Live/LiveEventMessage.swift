@@ -27,13 +27,16 @@ public enum LiveEventMessage: Hashable, Sendable {
         /// The number after which events follow.
         public var sequence: Int64
         public var beginning: Beginning
+        /// The account's last event: what comes up to it happened before. Nil of servers that do not say it.
+        public var latest: Int64?
         /// What the server has to say of the options: of types that it does not know.
         public var warning: String?
 
-        public init(accountId: UUID, sequence: Int64, beginning: Beginning, warning: String? = nil) {
+        public init(accountId: UUID, sequence: Int64, beginning: Beginning, latest: Int64? = nil, warning: String? = nil) {
             self.accountId = accountId
             self.sequence = sequence
             self.beginning = beginning
+            self.latest = latest
             self.warning = warning
         }
     }

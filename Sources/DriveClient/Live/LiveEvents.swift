@@ -142,7 +142,8 @@ public struct LiveEvents: AsyncSequence, Sendable {
             let wish = ReplyMeaning(of: error).repetition?.after ?? parser.reconnectionTime.map { Swift.min($0, events.policy.cap) }
             guard let delay = backoff.delay(afterFailureAt: now, retryAfter: wish, jitter: client.surroundings.jitter()) else {
                 let seconds = (now - (backoff.failingSince ?? now)).components.seconds
-                throw ended(by: seconds < 1 ? error : .gaveUp(seconds: Int(seconds), lastError: error.description))
+                let patience = Int(events.policy.patience.components.seconds)
+                throw ended(by: seconds < 1 ? error : .gaveUp(seconds: patience, lastError: error.description))
             }
             self.delay = delay
             lastDelay = delay
@@ -172,7 +173,7 @@ extension DriveClient {
     /// The account's events as they happen; see `LiveEvents`.
     /// - Parameters:
     ///   - since: the number of the last event the caller has; nil: from now on, with the open tasks first.
-    ///   - types: whole (`task.completed`) or by their first part (`task.*`); empty: all.
+    ///   - types: whole (`task.completed`) or by what they begin with, up to a dot (`task.*`); empty: all. Other programs' are called as they like.
     ///   - taskIds: events of these tasks alone, at most 100; empty: of all, and those that belong to no task.
     ///   - policy: how long a connection may be missing, and the waits between attempts to make it; for ever by default.
     public func events(

@@ -19,8 +19,12 @@ enum ReplyMeaning: Hashable {
     case missing([Int])
     /// The whole file's hash differs; the server's CRC-32C of each chunk.
     case hashMismatch([Int: UInt32])
-    /// The upload does not exist any more.
+    /// The upload is over though nobody wished it: it expired, or the server could not keep it.
     case ended(String)
+    /// The server knows nothing of the upload; whether somebody wished that, it cannot say.
+    case unknown(String)
+    /// Somebody cancelled the upload.
+    case cancelled
     case paused
     /// Trying again changes nothing.
     case fatal
@@ -54,8 +58,9 @@ enum ReplyMeaning: Hashable {
         case .uploadIncomplete: self = .missing(Self.indexes(reply.details["missingChunks"]))
         case .hashMismatch: self = .hashMismatch(Self.checksums(reply.details["chunks"]))
         case .taskPaused: self = .paused
-        case .taskClosed: self = .refresh
-        case .taskNotFound, .taskExpired: self = .ended(reply.message)
+        case .taskClosed: self = Self.closed(reply)
+        case .taskExpired: self = .ended(reply.message)
+        case .taskNotFound: self = .unknown(reply.message)
         case .tooManyOpenUploads, .accountDisabled, .tokenRevoked, .conflict, .blobDamaged: self = .fatal
         default: self.init(status: reply.status, message: reply.message, retryAfter: retryAfter)
         }
@@ -65,12 +70,21 @@ enum ReplyMeaning: Hashable {
     private init(status: Int, message: String, retryAfter: Duration?) {
         switch status {
         case 401: self = .refresh
-        case 404, 410: self = .ended(message)
+        case 404, 410: self = .unknown(message)
         // In conflict with the upload's state (RFC 9110, section 15.5.10); which one was lost with the body.
         case 409: self = .refresh
         case 501, 505: self = .fatal
         case 408, 425, 429, 500...599: self = .retry(after: retryAfter)
         default: self = .fatal
+        }
+    }
+
+    /// Why the upload takes nothing: the reply says how it stands.
+    private static func closed(_ reply: ErrorReply) -> ReplyMeaning {
+        switch reply.details["status"]?.string.flatMap({ TaskStatus(rawValue: $0) }) {
+        case .cancelled: .cancelled
+        case .failed, .expired: .ended(reply.message)
+        default: .refresh
         }
     }
 

@@ -20,13 +20,15 @@ public enum DriveClientError: Error, Hashable, Sendable {
     case fileChanged(path: String)
     /// The bytes are not those that were expected: SHA-256 in hex.
     case contentMismatch(fileId: String, expected: String, actual: String)
-    /// The upload is over on the server, or unknown there: a new one is needed.
+    /// The upload is over on the server though nobody wished it, or forgotten there: a new one is needed.
     case uploadEnded(taskId: String, reason: String)
+    /// Somebody cancelled the upload on the server; it is not begun anew unless it is asked for again.
+    case cancelledOnServer(taskId: String)
     /// The upload was paused on the server.
     case pausedOnServer(taskId: String)
     /// Another process works on the same file.
     case busy(path: String)
-    /// Every attempt failed for as long as the retry policy allows; the last error's text.
+    /// Every attempt failed for as long as the retry policy's patience, in seconds, allows; the last error's text.
     case gaveUp(seconds: Int, lastError: String)
     /// The caller cancelled; what was acknowledged is kept where it can be resumed.
     case cancelled
@@ -34,6 +36,15 @@ public enum DriveClientError: Error, Hashable, Sendable {
     /// The server's error, where it was one.
     public var serverReply: ErrorReply? {
         if case .server(let reply, _) = self { reply } else { nil }
+    }
+
+    /// The upload or task that it tells of; nil where it names none.
+    public var taskId: String? {
+        switch self {
+        case .server(let reply, _): reply.details["taskId"]?.string
+        case .uploadEnded(let taskId, _), .cancelledOnServer(let taskId), .pausedOnServer(let taskId): taskId
+        default: nil
+        }
     }
 }
 
@@ -53,9 +64,10 @@ extension DriveClientError: CustomStringConvertible {
         case .contentMismatch(let fileId, let expected, let actual):
             "CONTENT MISMATCH: file \(fileId) should have SHA-256 \(expected) but has \(actual)."
         case .uploadEnded(let taskId, let reason): "Upload \(taskId) cannot be continued: \(reason)"
-        case .pausedOnServer(let taskId): "Upload \(taskId) is paused on the server; resume it there first."
+        case .cancelledOnServer(let taskId): "Upload \(taskId) was cancelled on the server."
+        case .pausedOnServer(let taskId): "Upload \(taskId) is paused on the server; let it go on first: drive tasks resume \(taskId)"
         case .busy(let path): "Another process is working on \(path)."
-        case .gaveUp(let seconds, let lastError): "Gave up after \(seconds) s without progress. \(lastError)"
+        case .gaveUp(let seconds, let lastError): "Gave up: no progress in the \(seconds) s of patience. \(lastError)"
         case .cancelled: "Cancelled."
         }
     }

@@ -32,7 +32,7 @@ struct ChunkSender: Sendable {
     }
 
     /// Asks what the server has, and sends the rest.
-    /// - Throws: `.uploadEnded` where a new upload is needed.
+    /// - Throws: `.uploadEnded` where a new upload is needed; `.cancelledOnServer`, `.pausedOnServer`.
     func resume(taskId: String, slot: inout UploadRun.Slot) async throws(DriveClientError) -> CloudFile {
         let session = slot.journal.session.sessionToken
         let information: ResumeInformation
@@ -41,16 +41,13 @@ struct ChunkSender: Sendable {
                 try await refresh(taskId: taskId, session: session)
             }
         } catch {
-            if case .ended(let reason) = ReplyMeaning(of: error) { throw .uploadEnded(taskId: taskId, reason: reason) }
-            throw error
+            let meaning = ReplyMeaning(of: error)
+            // Forgotten since it was left: ended uploads are not kept for ever.
+            if case .unknown(let reason) = meaning { throw .uploadEnded(taskId: taskId, reason: reason) }
+            throw DriveClientError(endOf: taskId, by: meaning) ?? error
         }
         let plan = ChunkPlan(fileSize: reader.identity.size, chunkSize: information.chunkSize)
-        switch information.status {
-        case .failed, .cancelled, .expired:
-            throw .uploadEnded(taskId: taskId, reason: "it is \(information.status.rawValue) on the server.")
-        case .paused: throw .pausedOnServer(taskId: taskId)
-        case .pending, .inProgress, .completed: break
-        }
+        if let end = DriveClientError(endOf: taskId, as: information.status) { throw end }
         guard information.fileSize == reader.identity.size else {
             throw .uploadEnded(taskId: taskId, reason: "it has another size on the server.")
         }
@@ -91,7 +88,7 @@ struct ChunkSender: Sendable {
             var loop = Loop(sender: self, planner: planner, taskId: taskId, slot: initial)
             // Chunks that an earlier process sent are hashed beside the sending, not after it.
             if !stored.isEmpty, initial.journal.request.hash == nil { loop.follow(&group) }
-            if options.listens { loop.listen(&group) }
+            if options.listens { loop.listen(after: nil, &group) }
             let result: Result<CloudFile, DriveClientError>
             do throws(DriveClientError) { result = .success(try await loop.run(&group)) } catch { result = .failure(error) }
             group.cancelAll()
@@ -133,23 +130,10 @@ extension ChunkSender {
             }
         }
 
-        /// Hears of it where somebody pauses the upload, by the server's events. Where there are none, the next request tells.
-        func listen(_ group: inout Group) {
-            let (client, taskId) = (sender.client, taskId)
-            group.addTask {
-                do {
-                    for try await message in client.events(types: ["task.paused"], taskIds: [taskId], retrying: .brief) {
-                        switch message {
-                        case .event: return .changedElsewhere
-                        // What happened before the stream began.
-                        case .snapshot(let snapshot):
-                            if snapshot.tasks.contains(where: { $0.taskId == taskId && $0.status == .paused }) { return .changedElsewhere }
-                        case .ready, .interrupted: break
-                        }
-                    }
-                } catch {}
-                return .woke
-            }
+        /// Hears of it where somebody pauses or cancels the upload. Where the server has no events, the next request tells.
+        func listen(after sequence: Int64?, _ group: inout Group) {
+            let listener = UploadListener(client: sender.client, taskId: taskId)
+            group.addTask { await listener.next(after: sequence).map { .changedElsewhere($0) } ?? .woke }
         }
 
         mutating func run(_ group: inout Group) async throws(DriveClientError) -> CloudFile {
@@ -243,7 +227,10 @@ extension ChunkSender {
                     try? await slot.save()
                 }
                 tracker.corrected(storedBytes: planner.plan.bytes(of: information.uploadedChunks))
-            case .completed(.file), .compared, .changedElsewhere, .woke: break
+            case .changedElsewhere(let news):
+                // A pause may be over by now; nothing follows an end.
+                if news.status?.isTerminal != true { listen(after: news.sequence, &group) }
+            case .completed(.file), .compared, .woke: break
             }
         }
 

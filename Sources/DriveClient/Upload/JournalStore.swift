@@ -51,7 +51,7 @@ actor JournalStore {
     /// The journal of that name; nil where there is none or it cannot be read.
     func load(_ name: String) -> UploadJournal? {
         guard let data = FileManager.default.contents(atPath: path(name)),
-            let journal = try? JSONDecoder().decode(UploadJournal.self, from: data), journal.version == 1
+            let journal = try? DriveJSON.plainDecoder().decode(UploadJournal.self, from: data), journal.version == 1
         else { return nil }
         return journal
     }

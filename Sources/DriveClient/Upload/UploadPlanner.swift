@@ -30,8 +30,8 @@ struct UploadPlanner {
         case refreshFailed(DriveClientError)
         /// The chunks whose stored bytes are not the file's.
         case compared(differing: [Int])
-        /// Somebody paused the upload.
-        case changedElsewhere
+        /// The server told that somebody changed the upload.
+        case changedElsewhere(UploadNews)
         /// A wait is over.
         case woke
     }
@@ -62,6 +62,10 @@ struct UploadPlanner {
     private var notBefore: Duration = .zero
     private var damaged: [Int: Int] = [:]
     private var rounds = (refresh: 0, gaps: 0, mending: 0)
+    /// Whether the upload changed since the server was last asked how it stands.
+    private var hasNews = false
+    /// Whether the server told that somebody cancelled it.
+    private var isCancelled = false
     private var verification: (progress: Double, since: Duration)?
     /// Chunks that need not be sent any more.
     private(set) var storedCount: Int
@@ -90,9 +94,12 @@ struct UploadPlanner {
         }
     }
 
+    /// Whether nothing that comes changes the outcome any more.
+    private var isOver: Bool { if case .over = phase { true } else { false } }
+
     /// How long everything waits after a failure, if it does.
     func delay(now: Duration) -> Duration? {
-        if case .over = phase { return nil }
+        if isOver { return nil }
         return notBefore > now ? notBefore - now : nil
     }
 
@@ -118,7 +125,7 @@ struct UploadPlanner {
     }
 
     private mutating func enter(_ phase: Phase) {
-        if case .over = self.phase { return }
+        if isOver { return }
         self.phase = phase
         asked = false
     }
@@ -140,12 +147,22 @@ struct UploadPlanner {
         case .refreshed(let information): refreshed(information)
         case .refreshFailed(let error): refreshFailed(error, now, jitter)
         case .compared(let differing): compared(differing)
-        case .changedElsewhere:
-            // The answer to a completion tells as much.
-            if case .completing = phase { break }
-            refreshUnlessUnderWay()
+        case .changedElsewhere(let news):
+            hasNews = true
+            if news.status == .cancelled { isCancelled = true }
         case .woke: break
         }
+        if hasNews { askForNews(now) }
+    }
+
+    /// Asks how the upload stands, at once: the server is there, whatever it could not do before. An answer that is on its way already
+    /// is awaited first, as that to a completion may be the file, and asked again then, as it may be older than the news.
+    private mutating func askForNews(_ now: Duration) {
+        if case .comparing = phase { return }
+        guard !asked, !isOver else { return }
+        hasNews = false
+        notBefore = min(notBefore, now)
+        enter(.refreshing)
     }
 
     private mutating func stored(_ index: Int) {
@@ -197,8 +214,8 @@ struct UploadPlanner {
         switch ReplyMeaning(of: error) {
         case .retry(let after): wait(after: error, retryAfter: after, now, jitter)
         case .lost: wait(after: error, retryAfter: nil, now, jitter)
-        case .ended(let reason): fail(.uploadEnded(taskId: taskId, reason: reason))
-        default: fail(error)
+        case .unknown where isCancelled: fail(.cancelledOnServer(taskId: taskId))
+        case let meaning: fail(DriveClientError(endOf: taskId, by: meaning) ?? error)
         }
     }
 
@@ -208,9 +225,8 @@ struct UploadPlanner {
         case .refresh:
             rounds.refresh += 1
             if rounds.refresh > Self.patienceOfRounds * parallel { fail(error) } else { refreshUnlessUnderWay() }
-        case .ended(let reason): fail(.uploadEnded(taskId: taskId, reason: reason))
-        case .paused: fail(.pausedOnServer(taskId: taskId))
-        default: fail(error)
+        case .unknown where isCancelled: fail(.cancelledOnServer(taskId: taskId))
+        case let meaning: fail(DriveClientError(endOf: taskId, by: meaning) ?? error)
         }
     }
 
@@ -222,10 +238,13 @@ struct UploadPlanner {
     private mutating func wait(after error: DriveClientError, retryAfter: Duration?, _ now: Duration, _ jitter: Double) {
         guard let delay = backoff.delay(afterFailureAt: now, retryAfter: retryAfter, jitter: jitter) else {
             let seconds = (now - (backoff.failingSince ?? now)).components.seconds
-            return fail(seconds < 1 ? error : .gaveUp(seconds: Int(seconds), lastError: error.description))
+            return fail(seconds < 1 ? error : .gaveUp(seconds: patience, lastError: error.description))
         }
         notBefore = max(notBefore, now + delay)
     }
+
+    /// In seconds.
+    private var patience: Int { Int(backoff.policy.patience.components.seconds) }
 
     private mutating func fillGaps(_ indexes: [Int], _ error: DriveClientError) {
         rounds.gaps += 1
@@ -241,21 +260,15 @@ struct UploadPlanner {
         backoff.succeeded()
         if verification.map({ reply.progress > $0.progress }) ?? true { verification = (reply.progress, now) }
         if let verification, now - verification.since > backoff.policy.patience {
-            let seconds = (now - verification.since).components.seconds
-            return fail(.gaveUp(seconds: Int(seconds), lastError: "Verification stands still at \(Int(reply.progress)) %."))
+            return fail(.gaveUp(seconds: patience, lastError: "Verification stands still at \(Int(reply.progress)) %."))
         }
         notBefore = now + .seconds(max(1, retryAfter ?? 1))
     }
 
     /// An answer to the question alone is no progress: where each chunk fails between two of them, patience still ends.
     private mutating func refreshed(_ information: ResumeInformation) {
-        switch information.status {
-        case .completed: return enter(.completing)
-        case .paused: return fail(.pausedOnServer(taskId: taskId))
-        case .failed, .cancelled, .expired:
-            return fail(.uploadEnded(taskId: taskId, reason: "it is \(information.status.rawValue) on the server."))
-        case .pending, .inProgress: break
-        }
+        if information.status == .completed { return enter(.completing) }
+        if let end = DriveClientError(endOf: taskId, as: information.status) { return fail(end) }
         let kept = Set(information.uploadedChunks).subtracting(replacing)
         if kept.subtracting(inFlight.keys).count > storedCount { backoff.succeeded() }
         fresh = (0..<plan.count).reversed().filter { !kept.contains($0) && inFlight[$0] == nil }

@@ -76,7 +76,7 @@ struct UploadRun: Sendable {
         return Slot(journal: newJournal(request, reader), store: journals, name: name)
     }
 
-    /// Starts or continues, and starts anew once where the server does not know the upload any more.
+    /// Starts or continues, and starts anew once where the upload came to its end though nobody wished it. A cancel is a wish.
     private func transfer(_ reader: ChunkReader, _ tracker: ProgressTracker, _ first: Slot) async throws(DriveClientError) -> CloudFile {
         var slot = first
         if options.verifyBeforeUpload, slot.journal.taskId == nil, slot.journal.request.hash == nil {
@@ -94,6 +94,10 @@ struct UploadRun: Sendable {
             } catch {
                 switch error {
                 case .contentMismatch: await slot.discard()
+                case .cancelledOnServer:
+                    // There is nothing to go on with, nor to give back.
+                    await slot.discard()
+                    throw error
                 case .fileChanged:
                     await slot.discard()
                     // Nobody has these bytes any more; the quota they hold is free again.
@@ -107,8 +111,11 @@ struct UploadRun: Sendable {
                     continue
                 default: break
                 }
-                if !context.isResumable { await giveBack(slot.journal) }
-                throw error
+                guard !context.isResumable else { throw error }
+                await giveBack(slot.journal)
+                guard case .pausedOnServer(let taskId) = error else { throw error }
+                throw .uploadEnded(
+                    taskId: taskId, reason: "it was paused elsewhere; as it cannot go on later, it was cancelled. Upload it again.")
             }
         }
     }
@@ -145,10 +152,16 @@ struct UploadRun: Sendable {
     ) async throws(DriveClientError) -> CloudFile {
         let size = reader.identity.size
         let chunk = try await reader.read(0, of: ChunkPlan(fileSize: size, chunkSize: max(1, size)))
-        let file = try await client.retrying(options.retry, onRetry: { tracker.status(.retrying($0, in: $1)) }) {
-            () async throws(DriveClientError) in
-            try await client.uploadDirect(
-                chunk.bytes, crc32c: chunk.crc32c, request: journal.request, idempotencyKey: journal.idempotencyKey)
+        let file: CloudFile
+        do {
+            file = try await client.retrying(options.retry, onRetry: { tracker.status(.retrying($0, in: $1)) }) {
+                () async throws(DriveClientError) in
+                try await client.uploadDirect(
+                    chunk.bytes, crc32c: chunk.crc32c, request: journal.request, idempotencyKey: journal.idempotencyKey)
+            }
+        } catch {
+            guard ReplyMeaning(of: error) == .cancelled, let taskId = error.serverReply?.details["taskId"]?.string else { throw error }
+            throw .cancelledOnServer(taskId: taskId)
         }
         tracker.settled(chunk: 0, size: size)
         return try await verify(file, reader, journal.request.hash)

@@ -40,8 +40,8 @@ public struct UploadOptions: Hashable, Sendable {
     public var directLimit: Int64
     /// Where journals are kept; nil takes `drive/uploads` in the user's state folder.
     public var stateDirectory: String?
-    /// Whether the server's live events are listened to meanwhile, so that an upload that somebody pauses elsewhere ends at once and not
-    /// with its next chunk. It takes one of the account's places for clients that listen; where there is none, nothing is amiss.
+    /// Whether the server's live events are listened to meanwhile, so that an upload that somebody pauses or cancels elsewhere ends at
+    /// once and not with its next chunk. It takes one of the account's places for clients that listen; where there is none, nothing is amiss.
     public var listens: Bool
 
     public init(

@@ -18,6 +18,8 @@ public final class EventHub: Sendable {
         public var queue = 256
         /// Events read at once.
         public var page = 256
+        /// Bytes of their data, as many as wait for one client; an event that is larger is read alone.
+        public var pageBytes = 512 << 10
         /// Clients that are read for at the same time.
         public var readers = 4
         /// How often the hub looks by itself at the accounts that somebody watches.
@@ -106,8 +108,8 @@ public final class EventHub: Sendable {
             state.nextId += 1
             let id = state.nextId
             let subscription = EventSubscription(
-                account: account, device: device, id: id, filter: filter, position: start, queue: EventQueue(capacity: limits.queue),
-                ready: ready)
+                account: account, device: device, id: id, filter: filter, position: start, latest: outbox.last,
+                queue: EventQueue(capacity: limits.queue), ready: ready)
             // Before its first read, so that nothing told from here on is missed.
             state.feeds[account, default: Feed(id: id)].subscriptions[id] = subscription
             return subscription
@@ -213,9 +215,9 @@ public final class EventHub: Sendable {
 
     private func readLive(_ account: UUID, feed: Int) async {
         while let position = state.withLock({ $0.feed(account, feed)?.position }) {
-            let events: [LiveEvent]
+            let page: OutboxPage
             do {
-                events = try await page(account, after: position)
+                page = try await self.page(account, after: position)
             } catch {
                 // The regular look tries again.
                 logger.warning("events cannot be read now", metadata: ["error": "\(error)"])
@@ -226,14 +228,15 @@ public final class EventHub: Sendable {
             }
             let subscriptions = state.withLock { state -> [EventSubscription]? in
                 guard let current = state.feed(account, feed) else { return nil }
-                if let last = events.last { state.feeds[account]?.position = last.sequence }
+                if let end = page.end { state.feeds[account]?.position = end }
                 return Array(current.subscriptions.values)
             }
             guard let subscriptions else { return }
+            let events = page.events
             for subscription in subscriptions where subscription.offer(events) { readOn(subscription) }
             let isDone = state.withLock { state in
                 guard let current = state.feed(account, feed) else { return true }
-                guard events.count < limits.page, !current.isDirty else {
+                guard !page.isMore, !current.isDirty else {
                     state.feeds[account]?.isDirty = false
                     return false
                 }
@@ -244,14 +247,9 @@ public final class EventHub: Sendable {
         }
     }
 
-    private func page(_ account: UUID, after position: Int64) async throws -> [LiveEvent] {
-        let limit = limits.page
-        return try await database.read { sql in
-            try sql.query(
-                "SELECT sequence, type, task_id, data, relay FROM events WHERE account_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
-                [.uuid(account), .integer(position), .int(limit)]
-            ).map { try LiveEvent($0) }
-        }
+    private func page(_ account: UUID, after position: Int64) async throws -> OutboxPage {
+        let bounds = OutboxPage.Bounds(rows: limits.page, bytes: limits.pageBytes)
+        return try await database.read { sql in try OutboxPage(of: account, after: position, bounds: bounds, in: sql) }
     }
 
     // MARK: Those who are behind
@@ -288,9 +286,9 @@ public final class EventHub: Sendable {
         do {
             let page = try await page(subscription.account, after: position)
             // Up to the first that was removed: the next read finds the hole where it begins.
-            let events = zip(page, (position + 1)...).prefix { $0.sequence == $1 }.map(\.0)
-            guard !events.isEmpty || (page.isEmpty && before <= position) else { return subscription.lose() }
-            let isLast = page.count < limits.page && events.count == page.count
+            let events = zip(page.events, (position + 1)...).prefix { $0.sequence == $1 }.map(\.0)
+            guard !events.isEmpty || (page.end == nil && before <= position) else { return subscription.lose() }
+            let isLast = !page.isMore && events.last?.sequence == page.end
             let end = events.last?.sequence ?? position
             let isStarved = subscription.endReading(events.withoutSuperseded(), end: end) { [self] position in
                 isLast && join(subscription, at: position)

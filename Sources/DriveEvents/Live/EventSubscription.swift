@@ -13,6 +13,8 @@ public final class EventSubscription: Sendable {
     let id: Int
     /// Events follow after this one; `position` moves on from here at once.
     public let beginning: Int64
+    /// The account's last event when it began: what comes up to this one happened before.
+    public let latest: Int64
     /// Told when there is something to take. From any thread; it must not block.
     private let ready: @Sendable () -> Void
     private let state: Mutex<State>
@@ -40,13 +42,14 @@ public final class EventSubscription: Sendable {
     }
 
     init(
-        account: UUID, device: String?, id: Int, filter: EventFilter, position: Int64, queue: EventQueue,
+        account: UUID, device: String?, id: Int, filter: EventFilter, position: Int64, latest: Int64, queue: EventQueue,
         ready: @escaping @Sendable () -> Void
     ) {
         self.account = account
         self.device = device
         self.id = id
         beginning = position
+        self.latest = latest
         self.ready = ready
         state = Mutex(State(filter: filter, queue: queue, position: position))
     }

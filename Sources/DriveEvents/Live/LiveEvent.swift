@@ -22,6 +22,15 @@ public struct LiveEvent: Hashable, Sendable {
         self.relay = relay
     }
 
+    /// Whether it can be the type of an event, Drive's own or another program's: 1 to 64 visible ASCII characters, and none of `"`,
+    /// `\` and comma, so that it stands in a JSON text, an SSE field and a list of types as it is.
+    public static func isType(_ text: String) -> Bool {
+        (1...64).contains(text.utf8.count)
+            && text.utf8.allSatisfy {
+                (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") && $0 != UInt8(ascii: ",")
+            }
+    }
+
     /// JSON text: `{"type":…,"sequence":…,"data":{…}}`, as a WebSocket client gets it.
     public var packet: String {
         var writer = JSONObjectWriter()
@@ -44,10 +53,21 @@ public struct LiveEvent: Hashable, Sendable {
     /// Bytes it takes while it waits, about.
     var size: Int { data.utf8.count + 64 }
 
-    init(_ row: SQLRow) throws {
+    /// - Parameter data: where the row has it not.
+    init(_ row: SQLRow, data: String? = nil) throws {
         self.init(
             sequence: try row.int64("sequence"), type: try row.text("type"), taskId: try row.optionalText("task_id"),
-            data: try row.text("data"), relay: try row.optionalDecoded("relay"))
+            data: Self.condensed(try data ?? row.text("data")), relay: try row.optionalDecoded("relay"))
+    }
+
+    /// More than an event has where its numbers are short.
+    private static let longData = 1 << 20
+
+    /// Data as Drive writes it, where it is long. PostgreSQL hands out `1e300` with all its zeros: what was 256 KiB may be 11 MB, more
+    /// than a message of gRPC can hold, and as much again for each client that reads slowly.
+    private static func condensed(_ data: String) -> String {
+        guard data.utf8.count > longData else { return data }
+        return (try? DriveJSON.text(DriveJSON.value([String: JSONValue].self, from: data))) ?? data
     }
 
     /// What a newer event of the same kind makes superfluous: nobody who reads slowly needs every step of a progress.
@@ -61,7 +81,7 @@ public struct LiveEvent: Hashable, Sendable {
 public struct EventFilter: Hashable, Sendable {
     /// Events of these tasks alone; nil: of all, and those that belong to no task.
     public var taskIds: Set<String>?
-    /// Types, whole (`task.completed`) or by their first part (`task.*`); nil: all.
+    /// Types, whole (`task.completed`) or by what they begin with, up to a dot (`task.*`, `message.new.*`); nil: all.
     public var types: Set<String>?
 
     public init(taskIds: Set<String>? = nil, types: Set<String>? = nil) {
@@ -78,7 +98,7 @@ public struct EventFilter: Hashable, Sendable {
         }
         guard let types else { return true }
         if types.contains(event.type) { return true }
-        guard let dot = event.type.firstIndex(of: ".") else { return false }
-        return types.contains(event.type[..<dot] + ".*")
+        let letters = event.type.utf8
+        return letters.indices.contains { letters[$0] == UInt8(ascii: ".") && types.contains(event.type[...$0] + "*") }
     }
 }

@@ -21,10 +21,9 @@ extension RingDirectory {
         }
     }
 
-    /// Removes a device, whoever's it is. False where it is not registered.
-    @discardableResult
-    public func removeDevice(_ device: UUID) async throws -> Bool {
-        try await database.write { sql in try sql.execute("DELETE FROM ring_devices WHERE id = $1", [.uuid(device)]) > 0 }
+    /// Removes a device, whoever's it is. Returns whose it was; nil where it is not registered.
+    public static func removeDevice(_ device: UUID, in sql: any SQLSession) throws -> UUID? {
+        try sql.first("DELETE FROM ring_devices WHERE id = $1 RETURNING account_id", [.uuid(device)])?.uuid("account_id")
     }
 
     /// Appends what other programs say to the outbox, a hundred events in a transaction: where a later one fails, a repetition brings the

@@ -12,7 +12,7 @@ public struct RingDirectory: Sendable {
         public var notifications = 500
         /// Events that become notifications in one transaction.
         public var page = 64
-        /// Bytes of their data; an event that is larger is one of its own.
+        /// Bytes of data of the events that are read at once, for that and to be forwarded; one that is larger is read alone.
         public var pageBytes = 256 << 10
         /// Notifications of a page that go to devices; the others are listed.
         public var burst = 20

@@ -35,7 +35,7 @@ struct CompactToken {
     }
 
     private static func json(_ bytes: [UInt8]) -> JSONValue? {
-        try? JSONDecoder().decode(JSONValue.self, from: Data(bytes))
+        try? DriveJSON.plainDecoder().decode(JSONValue.self, from: Data(bytes))
     }
 }
 

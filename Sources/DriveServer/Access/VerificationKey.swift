@@ -88,7 +88,8 @@ struct KeySet: Sendable {
 
     /// Reads a JWK Set (RFC 7517 §5), passing over keys that are not to be used; nil where the text is none.
     init?(json: [UInt8], allowed: [VerificationKey.Algorithm]) async {
-        guard let value = try? JSONDecoder().decode(JSONValue.self, from: Data(json)), case .array(let list)? = value["keys"] else {
+        guard let value = try? DriveJSON.plainDecoder().decode(JSONValue.self, from: Data(json)), case .array(let list)? = value["keys"]
+        else {
             return nil
         }
         for jwk in list.prefix(Self.mostKeys) {

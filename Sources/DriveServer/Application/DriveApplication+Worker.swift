@@ -58,6 +58,15 @@ struct WorkerService: Service {
     }
 }
 
+/// The progress of uploads and of workers over HTTP that waits for its second.
+struct HeldProgressService: Service {
+    let held: HeldProgress
+
+    func run() async throws {
+        try await cancelWhenGracefulShutdown { await held.run() }
+    }
+}
+
 enum WorkerName {
     /// For people: what it is, on which machine, in which process.
     static func ofThisProcess(_ role: String) -> String {

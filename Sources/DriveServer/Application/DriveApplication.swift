@@ -130,7 +130,10 @@ package enum DriveApplication {
         // Stopped in the opposite order: first no more requests, then no more tasks.
         let worker = TaskWorker(
             engine: services.tasks.engine, queues: [TaskQueues.drive, TaskQueues.server], name: WorkerName.ofThisProcess("serve"))
-        var parts: [any Service] = [services.ring, services.live, SessionClosing(services: services), WorkerService(worker: worker), main]
+        var parts: [any Service] = [
+            services.ring, services.live, SessionClosing(services: services),
+            HeldProgressService(held: services.tasks.engine.heldProgress), WorkerService(worker: worker), main,
+        ]
         if let connection = services.ring.gatewayConnection { parts.insert(connection, at: 0) }
         if let ring { parts.append(ring) }
         if let redirect {
@@ -147,7 +150,9 @@ package enum DriveApplication {
         }
         return ServiceGroup(
             configuration: ServiceGroupConfiguration(
-                services: parts.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+                // One that fails stops the others as a signal does: cancelled ones would fill the log with errors of their own.
+                services: parts.map { .init(service: $0, failureTerminationBehavior: .gracefullyShutdownGroup) },
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
     }
 }
 

@@ -40,7 +40,9 @@ enum RouteRegistration {
         let address = AddressKey(origin.address)
         try SignIn.allow(services.limiter.check(address: address), rule: "address")
         guard route.access != .open else { return nil }
-        guard let token = SignIn.token(fields: request.headers, uri: request.uri, isInQuery: route.access == .stream) else {
+        let isInQuery = route.access == .stream || route.access == .webSocket
+        guard let token = SignIn.token(fields: request.headers, uri: request.uri, isInQuery: isInQuery) else {
+            if route.access == .webSocket { return nil }
             try SignIn.allow(services.limiter.checkSignIn(address: address), rule: "failedSignIns")
             throw DriveError(.unauthenticated, "Send a token in the header Authorization: Bearer ….", details: ["rule": "authorization"])
         }

@@ -37,6 +37,7 @@ package struct DriveHTTPChannel: ServerChildChannel, HTTPChannelHandler {
         logger: Logger? = nil,
         responder: @escaping HTTPChannelHandler.Responder
     ) {
+        precondition(!PipelineTypes.all.isEmpty)
         self.responder = responder
         self.policy = policy
         self.registry = registry

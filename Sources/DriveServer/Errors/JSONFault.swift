@@ -7,7 +7,11 @@ enum JSONFault {
     ///   - body: what was sent; nil: only the decoder's own words are known.
     ///   - decode: decodes a body as the route does.
     static func driveError(_ error: DecodingError, body: Data? = nil, decode: (Data) throws -> Void = { _ in }) -> DriveError {
-        let sent = body.flatMap { try? JSONDecoder().decode(JSONValue.self, from: $0) }
+        if let fault = JSONTooDeep(error) {
+            return DriveError(
+                .invalidRequest, "The JSON is \(fault).", details: ["rule": "depth", "maximum": .integer(Int64(fault.maximum))])
+        }
+        let sent = body.flatMap { try? DriveJSON.plainDecoder().decode(JSONValue.self, from: $0) }
         if let sent, path(of: error).isEmpty, let found = misfit(in: sent, decode: decode) {
             return refusal(name(found.path), "must be \(wanted(found.type)), not \(words(for: found.value))")
         }

@@ -186,7 +186,9 @@ final class LiveConversation: WebSocketApplication {
     private func renew(_ identity: Identity) {
         self.identity = identity
         if let session { services.live.sessions.renew(session, with: identity) }
-        let ready = LivePackets.Ready(account: identity.accountId, sequence: subscription?.position ?? 0, beginning: .resumed, filter: .all)
+        let position = subscription?.position ?? 0
+        let ready = LivePackets.Ready(
+            account: identity.accountId, sequence: position, latest: position, beginning: .resumed, filter: .all)
         if let packet = try? LivePackets.packet("ready", ready) { send(packet) }
     }
 

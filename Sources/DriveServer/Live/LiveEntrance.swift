@@ -64,8 +64,7 @@ enum LiveEntrance {
     /// - Parameter lastEventId: the field `Last-Event-ID` of who has it.
     static func options(of uri: URI, lastEventId: String? = nil) throws(DriveError) -> LiveOptions {
         try LiveRequestNames.check(query: uri)
-        let query = uri.queryParameters.map { (name: $0.key, value: $0.value) }
-        return try LiveOptions(query: query, lastEventId: lastEventId ?? query.first { $0.name == "lastEventId" }.map { String($0.value) })
+        return try LiveOptions(query: uri.queryParameters.map { (name: $0.key, value: $0.value) }, lastEventId: lastEventId)
     }
 
     private static func origin(of request: HTTPRequest, _ channel: any Channel, _ services: Services) -> AddressKey {

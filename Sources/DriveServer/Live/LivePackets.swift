@@ -9,15 +9,18 @@ enum LivePackets {
         var accountId: UUID
         /// Events follow after this one.
         var sequence: Int64
+        /// The account's last event: what comes up to it happened before.
+        var latest: Int64
         /// `now`, `resumed` or `gap`.
         var beginning: String
         /// What was asked for and will hardly come.
         var warning: String?
 
-        init(account: UUID, sequence: Int64, beginning: EventHub.Beginning, filter: EventFilter) {
+        init(account: UUID, sequence: Int64, latest: Int64, beginning: EventHub.Beginning, filter: EventFilter) {
             accountId = account
             warning = LiveRequestTypes.warning(filter.types)
             self.sequence = sequence
+            self.latest = latest
             self.beginning =
                 switch beginning {
                 case .now: "now"

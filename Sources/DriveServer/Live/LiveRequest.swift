@@ -42,9 +42,9 @@ enum LiveRequest: Hashable, Sendable {
         let message: Message
         let bytes = Data(text.readableBytesView)
         do {
-            message = try DriveJSON.decoder().decode(Message.self, from: bytes)
+            message = try DriveJSON.requestDecoder().decode(Message.self, from: bytes)
         } catch let error as DecodingError {
-            let fault = JSONFault.driveError(error, body: bytes) { _ = try DriveJSON.decoder().decode(Message.self, from: $0) }
+            let fault = JSONFault.driveError(error, body: bytes) { _ = try DriveJSON.requestDecoder().decode(Message.self, from: $0) }
             guard fault.details["rule"] == "json" || fault.details["rule"] == "type" else { throw fault }
             throw Self.malformed
         } catch {
@@ -53,6 +53,7 @@ enum LiveRequest: Hashable, Sendable {
         let body = message.data
         switch message.type {
         case "auth":
+            try LiveRequestNames.check(bytes, among: LiveRequestNames.signIn)
             guard let token = message.token ?? body?.token else {
                 throw DriveError(.invalidRequest, "auth needs a token.", details: ["rule": "token"])
             }
@@ -63,7 +64,7 @@ enum LiveRequest: Hashable, Sendable {
             self = .auth(token: token, own)
         case "ping": self = .ping
         case "subscribe":
-            try LiveRequestNames.check(subscription: bytes)
+            try LiveRequestNames.check(bytes, among: LiveRequestNames.subscription)
             self = .subscribe(try LiveOptions.filter(types: message.types ?? body?.types, taskIds: message.taskIds ?? body?.taskIds))
         case "presence":
             guard let isForeground = body?.foreground else {

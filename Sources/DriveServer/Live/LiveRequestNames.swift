@@ -7,6 +7,8 @@ enum LiveRequestNames {
     /// Of a query, as `LiveOptions` and `SignIn` read it; `lastEventId` stands there where a client cannot set the field
     /// `Last-Event-ID`.
     static let query: Set<String> = ["deviceId", "lastEventId", "since", "task", "token", "types"]
+    /// Of an `auth` message.
+    static let signIn: Set<String> = ["deviceId", "since", "taskIds", "token", "types"]
     /// Of a `subscribe` message.
     static let subscription: Set<String> = ["taskIds", "types"]
     /// Of a message of any kind, beside its options: what a gateway frames it with.
@@ -17,10 +19,10 @@ enum LiveRequestNames {
         try check(uri.queryParameters.map { String($0.key) }, among: query)
     }
 
-    /// Throws `INVALID_REQUEST` for a `subscribe` message with another option: in `data`, or beside `type` where it has no `data`.
-    static func check(subscription message: Data) throws(DriveError) {
-        guard let members = try? DriveJSON.decoder().decode(Members.self, from: message) else { return }
-        try check(members.ofData ?? members.names.filter { !envelope.contains($0) }, among: subscription)
+    /// Throws `INVALID_REQUEST` for a message with another option, in `data` or beside `type`.
+    static func check(_ message: Data, among known: Set<String>) throws(DriveError) {
+        guard let members = try? DriveJSON.requestDecoder().decode(Members.self, from: message) else { return }
+        try check(members.names.filter { !envelope.contains($0) } + members.ofData, among: known)
     }
 
     private static func check(_ names: [String], among known: Set<String>) throws(DriveError) {
@@ -44,13 +46,13 @@ enum LiveRequestNames {
         }
 
         let names: [String]
-        /// nil where there is no object.
-        let ofData: [String]?
+        /// None where there is no object.
+        let ofData: [String]
 
         init(from decoder: any Decoder) throws {
             let container = try decoder.container(keyedBy: Key.self)
             names = container.allKeys.map(\.stringValue)
-            ofData = try? container.nestedContainer(keyedBy: Key.self, forKey: .data).allKeys.map(\.stringValue)
+            ofData = (try? container.nestedContainer(keyedBy: Key.self, forKey: .data).allKeys.map(\.stringValue)) ?? []
         }
     }
 }

@@ -1,37 +1,42 @@
 /// The types that a client asks for, beside those that there are.
 ///
-/// An unknown one is answered by a warning and not by an error: another program may send packets of it, a newer server may have
-/// it, and a client that names it is to get along with this one.
+/// One that begins like Drive's own and is none of them is answered by a warning and not by an error: a newer server may have it, and
+/// a client that names it is to get along with this one. Any other is another program's, which says itself what there is.
 enum LiveRequestTypes {
     /// As docs/live.md lists them.
     static let known: Set<String> = [
         "batch.completed", "bundle.created", "bundle.deleted", "bundle.updated", "file.created", "file.deleted", "file.moved",
         "file.updated", "notification.received", "quota.warning", "task.cancelled", "task.completed", "task.created", "task.expired",
-        "task.failed",
-        "task.paused", "task.progress", "task.resumed", "task.retrying", "task.stalled", "upload.completed", "upload.failed",
+        "task.failed", "task.paused", "task.progress", "task.resumed", "task.retrying", "task.stalled", "upload.completed", "upload.failed",
         "upload.progress",
     ]
-    private static let patterns = Set(known.map { type in type.prefix { $0 != "." } + ".*" }.map(String.init))
+    /// The first parts of Drive's types.
+    private static let families = Set(known.map(family))
+    private static let patterns = Set(families.map { $0 + ".*" })
 
-    /// Unknown types that a warning names.
+    /// Types that a warning names.
     private static let mostNamed = 3
 
-    /// What is to be said of these types of a filter; nil where all are known.
+    /// What is to be said of these types of a filter; nil where there is nothing.
     static func warning(_ types: Set<String>?) -> String? {
-        let strangers = (types ?? []).subtracting(known).subtracting(patterns).sorted()
-        guard !strangers.isEmpty else { return nil }
-        var sentences = strangers.prefix(mostNamed).map { type in
-            "No event of Drive has the type \(type)" + advice(for: type)
-        }
-        if strangers.count > mostNamed { sentences.append("Nor has one \(strangers.count - mostNamed) more of them.") }
-        return sentences.joined(separator: " ")
+        let sentences = (types ?? []).subtracting(known).subtracting(patterns).sorted().compactMap(sentence)
+        guard !sentences.isEmpty else { return nil }
+        let named = sentences.prefix(mostNamed).joined(separator: " ")
+        return sentences.count > mostNamed ? named + " So it is with \(sentences.count - mostNamed) more." : named
     }
 
+    private static func sentence(of type: String) -> String? {
+        if families.contains(family(of: type)) { return "No event of Drive has the type \(type); \(advice(for: type))" }
+        let name = type.hasSuffix(".*") ? type.dropLast(2) : type[...]
+        return name.contains("*") ? "The * in \(type) is taken literally: it stands for other types only at the end, after a dot." : nil
+    }
+
+    private static func family(of type: String) -> String { type.prefix { $0 != "." }.lowercased() }
+
     private static func advice(for type: String) -> String {
-        if let nearest = nearest(to: type) { return "; did you mean \(nearest)?" }
-        let area = type.prefix { $0 != "." } + "."
-        let neighbours = known.filter { $0.hasPrefix(area) }.sorted()
-        return neighbours.isEmpty ? "." : "; there are: \(neighbours.joined(separator: ", "))."
+        if let nearest = nearest(to: type) { return "did you mean \(nearest)?" }
+        let neighbours = known.filter { family(of: $0) == family(of: type) }.sorted()
+        return "there are: \(neighbours.joined(separator: ", "))."
     }
 
     /// The known type, or pattern, that is written most like this one; nil where none is.

@@ -52,7 +52,8 @@ final class LiveService: Service {
             var joined = Joined(
                 subscription: subscription,
                 ready: LivePackets.Ready(
-                    account: identity.accountId, sequence: subscription.beginning, beginning: beginning, filter: options.filter))
+                    account: identity.accountId, sequence: subscription.beginning, latest: subscription.latest, beginning: beginning,
+                    filter: options.filter))
             if beginning != .resumed {
                 // After the position was taken: what it shows may come once more as an event, and nothing is missing.
                 let open = try await tasks.openTasks(
@@ -67,9 +68,27 @@ final class LiveService: Service {
         }
     }
 
-    /// Throws `TASK_NOT_FOUND` where the filter names a task that is not the account's.
+    /// Throws `TASK_NOT_FOUND`, naming the first of them, where the filter names tasks that are not the account's.
     func checkOwned(_ filter: EventFilter, by identity: Identity) async throws {
         guard let ids = filter.taskIds else { return }
-        try await tasks.expectTasks(ids, in: .account(identity.accountId))
+        let scope = TaskScope.account(identity.accountId)
+        do {
+            try await tasks.expectTasks(ids, in: scope)
+        } catch let error as DriveError where error.code == .taskNotFound {
+            for id in ids.sorted() { try await expectTask(id, in: scope) }
+            throw error
+        }
+    }
+
+    /// Another account's task is told like one that nobody has.
+    private func expectTask(_ id: String, in scope: TaskScope) async throws {
+        do {
+            try await tasks.expectTasks([id], in: scope)
+        } catch var error as DriveError where error.code == .taskNotFound {
+            let name = String(id.prefix(64))
+            error.message = "There is no task with the id \(name)."
+            error.details["taskId"] = .string(name)
+            throw error
+        }
     }
 }

@@ -29,10 +29,10 @@ struct MailMessage: Hashable, Sendable {
         try Self.check(toName, .toName, most: Self.longestName)
         try Self.check(subject, .subject, most: Self.longestSubject)
         guard body.utf8.count <= Self.largestBody else {
-            throw MailRefusal(field: .body, rule: .length, message: "body has at most \(Self.largestBody) bytes.")
+            throw MailRefusal(field: .body, rule: .length, message: "email.body has at most \(Self.largestBody) bytes.")
         }
         guard !body.utf8.contains(0) else {
-            throw MailRefusal(field: .body, rule: .control, message: "body must not hold the character U+0000.")
+            throw MailRefusal(field: .body, rule: .control, message: "email.body must not hold the character U+0000.")
         }
         self.id = id
         self.from = from

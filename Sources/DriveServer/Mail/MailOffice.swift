@@ -31,7 +31,7 @@ struct MailOffice: Sendable {
     }
 
     /// - Throws: `INVALID_REQUEST` naming the field and the rule.
-    func send(_ mail: RingMail) async throws(DriveError) {
+    func send(_ mail: RingMail, for caller: RingCaller, audit: RingAudit) async throws(DriveError) {
         let now = surroundings.now()
         let message: MailMessage
         do {
@@ -44,7 +44,12 @@ struct MailOffice: Sendable {
         }
         do {
             let task = try MailTask.task(message, now: now)
-            try await engine.database.write { [engine] sql in _ = try engine.enqueue([task], in: sql) }
+            let domain = message.to.domain
+            try await engine.database.write { [engine] sql in
+                let enqueued = try engine.enqueue(task, in: sql)
+                // Whom it goes to is in the task, for as long as that is kept.
+                try audit.append("mail.send", on: "task", id: enqueued.taskId, by: caller, ["domain": .string(domain)], in: sql)
+            }
         } catch {
             throw ErrorMapping.driveError(error)
         }

@@ -1,7 +1,12 @@
 /// Why something is no mail: which field, and which rule it breaks. Both words are stable.
 struct MailRefusal: Error, Hashable, Sendable, CustomStringConvertible {
+    /// As ring.proto has it; the sender's is of the configuration.
     enum Field: String, Hashable, Sendable {
-        case fromAddress, toAddress, toName, subject, body
+        case fromAddress = "ring.mailFrom"
+        case toAddress = "email.to_address"
+        case toName = "email.to_name"
+        case subject = "email.subject"
+        case body = "email.body"
     }
 
     enum Rule: String, Hashable, Sendable {

@@ -8,10 +8,10 @@ import NIOSSL
 /// Sends the push providers' requests. It follows no redirect, takes no proxy, and checks the peer it has connected to where a
 /// subscriber chose the address: on each new connection, before the first byte of a request.
 final class HTTPPushTransport: PushTransport {
-    /// For a whole exchange, the answer's body included.
     static let patience = Duration.seconds(15)
 
     private let policy: PushAddressPolicy
+    private let patience: Duration
     /// For addresses that subscribers chose.
     private let guarded: HTTPClient
     private let trusted: HTTPClient
@@ -21,8 +21,13 @@ final class HTTPPushTransport: PushTransport {
     /// - Parameters:
     ///   - policy: where subscribers' addresses may lead; a request with another one is refused.
     ///   - authorities: certificates that are trusted beside the system's.
-    init(policy: PushAddressPolicy, authorities: [NIOSSLCertificate], eventLoopGroup: any EventLoopGroup) {
+    ///   - patience: for a whole exchange, the answer's body included.
+    init(
+        policy: PushAddressPolicy, authorities: [NIOSSLCertificate], patience: Duration = HTTPPushTransport.patience,
+        eventLoopGroup: any EventLoopGroup
+    ) {
         self.policy = policy
+        self.patience = patience
         var base = HTTPClient.Configuration(redirectConfiguration: .disallow)
         if !authorities.isEmpty {
             var tls = TLSConfiguration.makeClientConfiguration()
@@ -37,8 +42,15 @@ final class HTTPPushTransport: PushTransport {
             change(&configuration)
             return HTTPClient(eventLoopGroupProvider: .shared(eventLoopGroup), configuration: configuration)
         }
-        trusted = client { _ in }
-        http2 = client { $0.http1_1ConnectionDebugInitializer = { Self.giveUp($0, PushTransportError.unreachable) } }
+        func watchesForSilence(_ configuration: inout HTTPClient.Configuration) {
+            configuration.http2ConnectionDebugInitializer = SilentConnectionWatch.onConnection
+            configuration.http2StreamChannelDebugInitializer = SilentConnectionWatch.onStream
+        }
+        trusted = client(watchesForSilence)
+        http2 = client { configuration in
+            watchesForSilence(&configuration)
+            configuration.http1_1ConnectionDebugInitializer = { Self.giveUp($0, PushTransportError.unreachable) }
+        }
         guarded = client { configuration in
             let check: @Sendable (any Channel) -> EventLoopFuture<Void> = { channel in
                 guard let address = channel.remoteAddress?.ipAddress, policy.allows(address) else {
@@ -68,11 +80,11 @@ final class HTTPPushTransport: PushTransport {
             guard policy == self.policy else { throw PushTransportError.addressRefused }
             client = guarded
         }
-        return try await withThrowingTaskGroup(of: PushResponse.self) { group in
-            group.addTask { try await Self.exchange(request, over: client) }
+        return try await withThrowingTaskGroup(of: PushResponse.self) { [patience] group in
+            group.addTask { try await Self.exchange(request, over: client, patience: patience) }
             // The client's own deadline ends with the head of the reply; this one covers the body too.
             group.addTask {
-                try await Task.sleep(for: Self.patience)
+                try await Task.sleep(for: patience)
                 throw PushTransportError.timedOut
             }
             defer { group.cancelAll() }
@@ -81,7 +93,7 @@ final class HTTPPushTransport: PushTransport {
         }
     }
 
-    private static func exchange(_ request: PushRequest, over client: HTTPClient) async throws -> PushResponse {
+    private static func exchange(_ request: PushRequest, over client: HTTPClient, patience: Duration) async throws -> PushResponse {
         var outgoing = HTTPClientRequest(url: request.url)
         outgoing.method = HTTPMethod(rawValue: request.method)
         for header in request.headers { outgoing.headers.add(name: header.name, value: header.value) }

@@ -4,8 +4,8 @@ import DriveTasks
 import Foundation
 import Logging
 
-/// One notification to one device, or to the RingService of another program, as a task of the server's own: the engine tries it
-/// again, and keeps what did not get through as a dead letter with its reason.
+/// One notification to one device, as a task of the server's own: the engine tries it again, and keeps what did not get through as a
+/// dead letter with its reason. One to the RingService of another program is a ``GatewayPushTask``.
 struct PushTask: TaskHandler {
     static let kind = "drive.push"
     /// With the waits between them, some four hours.
@@ -15,28 +15,24 @@ struct PushTask: TaskHandler {
 
     let directory: RingDirectory
     let providers: PushProviders
-    /// Nil where no RingService of another program is set up.
-    var gateway: (any RingGateway)?
-    /// How an account's person is called to the gateway; nil for an account that is gone.
-    var users: @Sendable (UUID) async throws -> String? = { _ in nil }
     let alarm: PushAlarm
 
     var type: TaskType { .custom }
     var kind: String? { Self.kind }
     /// The server's: a worker apart need not know the providers' keys.
     var queue: String { TaskQueues.server }
-    var policy: TaskPolicy {
-        TaskPolicy(
-            retry: RetryPolicy(maximumAttempts: Self.attempts, baseDelay: .seconds(5), maximumDelay: .seconds(3600)),
-            stallAfter: .seconds(120), maximumRunning: 8)
-    }
+    var policy: TaskPolicy { Self.policy }
+
+    static let policy = TaskPolicy(
+        retry: RetryPolicy(maximumAttempts: attempts, baseDelay: .seconds(5), maximumDelay: .seconds(3600)),
+        stallAfter: .seconds(120), maximumRunning: 8)
 
     /// A task for a push; it commits with the caller's transaction.
     static func task(_ push: RingPush, now: Timestamp) throws -> NewTask {
         try NewTask(
-            type: .custom, kind: kind, queue: TaskQueues.server, name: "Push a notification", accountId: TaskEngine.systemAccount,
-            parameters: push.parameters, poolId: lane(of: push.account), expiresAt: now + max(.seconds(60), push.options.timeToLive),
-            maximumAttempts: attempts)
+            type: .custom, kind: push.target == .gateway ? GatewayPushTask.kind : kind, queue: TaskQueues.server,
+            name: "Push a notification", accountId: TaskEngine.systemAccount, parameters: push.parameters, poolId: lane(of: push.account),
+            expiresAt: now + max(.seconds(60), push.options.timeToLive), maximumAttempts: attempts)
     }
 
     /// Stands where other tasks name their storage pool: the lanes of pushes take turns, so that whose push service answers slowly,
@@ -52,18 +48,7 @@ struct PushTask: TaskHandler {
     }
 
     func run(_ task: any TaskContext) async throws -> [String: JSONValue] {
-        guard let push = RingPush(parameters: task.parameters) else {
-            throw TaskFailure(code: "PUSH_INVALID", message: "The parameters are no notification.", isRetryable: false)
-        }
-        switch push.target {
-        case .device(let id): return try await send(push, to: id, task)
-        case .gateway: return try await forward(push, task)
-        }
-    }
-
-    // MARK: To a device
-
-    private func send(_ push: RingPush, to id: UUID, _ task: any TaskContext) async throws -> [String: JSONValue] {
+        guard let push = RingPush(parameters: task.parameters), case .device(let id) = push.target else { throw Self.invalid }
         let found: ReachableDevice?
         do {
             found = try await directory.reachable(id)
@@ -108,34 +93,14 @@ struct PushTask: TaskHandler {
         return device.platform == .webPush && isOfConnection ? "no-connection" : reason
     }
 
-    // MARK: To the RingService of another program
-
-    private func forward(_ push: RingPush, _ task: any TaskContext) async throws -> [String: JSONValue] {
-        // Not set up any more, or the account is gone.
-        guard let gateway, let user = try await users(push.account) else { return Self.removed }
-        let outcome = await gateway.notify(push.notification, user: user)
-        switch outcome {
-        case .delivered: return Self.delivered
-        case .unregistered: return ["outcome": "unknown person"]
-        case .retry: try task.checkInterruption()
-        case .refused: break
-        case .credentials(let reason):
-            alarm.raise("gateway", "the RingService does not accept our credentials: \(reason)")
-            // As for the events: what is mended within the hours of the attempts lets nothing be lost.
-            var failure = Self.failure(outcome, of: "RingService")
-            failure.isRetryable = true
-            throw failure
-        }
-        throw Self.failure(outcome, of: "RingService")
-    }
-
     // MARK: Parts
 
-    private static let delivered: [String: JSONValue] = ["outcome": "delivered"]
-    private static let removed: [String: JSONValue] = ["outcome": "removed"]
+    static let delivered: [String: JSONValue] = ["outcome": "delivered"]
+    static let removed: [String: JSONValue] = ["outcome": "removed"]
+    static let invalid = TaskFailure(code: "PUSH_INVALID", message: "The parameters are no notification.", isRetryable: false)
 
     /// What the engine makes of an outcome that is no delivery.
-    private static func failure(_ outcome: PushOutcome, of service: String) -> TaskFailure {
+    static func failure(_ outcome: PushOutcome, of service: String) -> TaskFailure {
         switch outcome {
         case .retry(let after, let reason):
             TaskFailure(

@@ -13,8 +13,9 @@ struct RingDesk: RingOffice {
         static let recipients = 1000
         /// Bytes of an id.
         static let identifier = 256
-        /// Bytes of a packet's data.
-        static let packet = 64 << 10
+        /// Bytes of a packet's data: as much as an event of Drive's own may have, so that one Drive's packets lose nothing at another.
+        /// That is the results of a worker, and its task's names.
+        static let packet = TaskRequestRules.maximumStoredBytes + (64 << 10)
         /// Bytes of a packet's data times its recipients.
         static let copies = 16 << 20
         /// Bytes of an error's text.
@@ -31,6 +32,7 @@ struct RingDesk: RingOffice {
     let presence: PresenceBoard
     let people: RingPeople
     let mail: MailOffice?
+    let audit: RingAudit
 
     /// How long a gateway's word holds that somebody looks at the screen.
     static let presenceLifetime = Duration.seconds(60)
@@ -85,9 +87,9 @@ struct RingDesk: RingOffice {
 
     // MARK: Devices and connections
 
-    func unsubscribe(device: String) async throws(DriveError) {
+    func unsubscribe(device: String, for caller: RingCaller) async throws(DriveError) {
         let id = try Self.device(device)
-        try await mapped { _ = try await directory.removeDevice(id) }
+        try await mapped { try await audit.removeDevice(id, by: caller) }
     }
 
     func isConnected(device: String) async throws(DriveError) -> Bool {
@@ -99,7 +101,7 @@ struct RingDesk: RingOffice {
     }
 
     func areConnected(users: [String]) async throws(DriveError) -> [String: Bool] {
-        try Self.check(identifiers: users, of: "user")
+        try Self.check(identifiers: users, of: "users_id")
         return try await mapped {
             let accounts = try await people.accounts(named: Set(users))
             let connected = try await presence.present(Set(accounts.values), at: .connected)
@@ -116,7 +118,7 @@ struct RingDesk: RingOffice {
         case "ping": return
         case "presence":
             guard case .bool(let isForeground)? = (try? DriveJSON.value([String: JSONValue].self, from: packet.data))?["foreground"] else {
-                throw Self.refusal("foreground", "presence needs data.foreground, true or false.")
+                throw Self.refusal("packet.data", "packet.data of a presence needs foreground, true or false.")
             }
             try await mapped {
                 guard let id = try await people.accounts(named: [account])[account] else { throw Self.unknown("account") }
@@ -126,17 +128,19 @@ struct RingDesk: RingOffice {
                     try await directory.noteGone(id, from: .foreground, client: device)
                 }
             }
-        default: throw Self.refusal("type", "packet.type must be one of ping, presence.")
+        default: throw Self.refusal("packet.type", "packet.type must be one of ping, presence.")
         }
     }
 
-    // MARK: Mail
+    // MARK: Mail and callers
 
-    func send(_ message: RingMail) async throws(DriveError) {
+    func refusedToken(of caller: RingCaller) async { await audit.refusedToken(of: caller) }
+
+    func send(_ message: RingMail, for caller: RingCaller) async throws(DriveError) {
         guard let mail else {
             throw DriveError(.mailUnavailable, "This server sends no mail: ring.sendmail is not set.", details: ["rule": "ring.sendmail"])
         }
-        try await mail.send(message)
+        try await mail.send(message, for: caller, audit: audit)
     }
 
     // MARK: Parts
@@ -145,19 +149,19 @@ struct RingDesk: RingOffice {
     private func addressees(_ recipients: RingRecipients) async throws -> [(account: UUID, device: String?)] {
         switch recipients {
         case .user(let user):
-            try Self.check(identifiers: [user], of: "user")
+            try Self.check(identifiers: [user], of: "user_id")
             guard let account = try await people.accounts(named: [user])[user] else { throw Self.unknown("user") }
             return [(account, nil)]
         case .users(let users):
-            try Self.check(identifiers: users, of: "user")
+            try Self.check(identifiers: users, of: "user_ids")
             return Set(try await people.accounts(named: Set(users)).values).map { ($0, nil) }
         case .device(let device):
             let id = try Self.device(device)
             guard let account = try await directory.accounts(ofDevices: [id])[id] else { throw Self.unknown("device") }
             return [(account, id.lowercaseString)]
         case .devices(let devices):
-            try Self.check(identifiers: devices, of: "device")
-            let ids = try devices.map { text throws(DriveError) in try Self.device(text) }
+            try Self.check(identifiers: devices, of: "device_ids")
+            let ids = try devices.map { text throws(DriveError) in try Self.device(text, of: "device_ids") }
             return try await directory.accounts(ofDevices: Array(Set(ids))).map { ($0.value, $0.key.lowercaseString) }
         }
     }
@@ -178,25 +182,24 @@ extension RingDesk {
         DriveError(.invalidRequest, message, details: ["rule": .string(rule)])
     }
 
-    static func device(_ text: String) throws(DriveError) -> UUID {
-        guard let id = UUID(uuidString: text) else { throw refusal("device_id", "device_id is the id of a registered device, a UUID.") }
+    /// - Parameter field: as the message has it.
+    static func device(_ text: String, of field: String = "device_id") throws(DriveError) -> UUID {
+        guard let id = UUID(uuidString: text) else { throw refusal(field, "\(field) holds the id of a registered device, a UUID.") }
         return id
     }
 
-    static func check(identifiers: [String], of what: String) throws(DriveError) {
+    /// - Parameter field: as the message has it.
+    static func check(identifiers: [String], of field: String) throws(DriveError) {
         guard !identifiers.isEmpty, identifiers.count <= Limits.recipients else {
-            throw refusal("\(what)_ids", "\(what)_ids needs 1 to \(Limits.recipients) ids.")
+            throw refusal(field, "\(field) needs 1 to \(Limits.recipients) ids.")
         }
         guard identifiers.allSatisfy({ (1...Limits.identifier).contains($0.utf8.count) && !$0.utf8.contains(0) }) else {
-            throw refusal("\(what)_id", "\(what)_id is an id of 1 to \(Limits.identifier) bytes.")
+            throw refusal(field, "\(field): an id has 1 to \(Limits.identifier) bytes, and no U+0000.")
         }
     }
 
     static func check(_ packet: RingPacket) throws(DriveError) {
-        let isWord = packet.type.utf8.allSatisfy {
-            (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") && $0 != UInt8(ascii: ",")
-        }
-        guard (1...64).contains(packet.type.utf8.count), isWord else {
+        guard LiveEvent.isType(packet.type) else {
             throw refusal(
                 "packet.type", "packet.type needs 1 to 64 visible ASCII characters, without quotation marks, backslashes and commas.")
         }
@@ -206,24 +209,30 @@ extension RingDesk {
         guard packet.data.utf8.count <= Limits.packet else {
             throw refusal("packet.data", "packet.data is longer than \(Limits.packet) bytes.")
         }
-        try StoredText.check(Data(packet.data.utf8))
+        // Only an escape can bring it. Most packets end here.
+        if packet.data.contains(#"\u0000"#), let data = try? DriveJSON.value([String: JSONValue].self, from: packet.data), data.holdsNUL {
+            throw refusal("packet.data", "packet.data must not hold the character U+0000.")
+        }
         if let message = packet.errorMessage { try check(message, "packet.error_message", Limits.errorMessage) }
     }
 
     static func check(_ notification: PushNotification) throws(DriveError) {
         guard !notification.title.isEmpty || !notification.body.isEmpty || notification.isSilent else {
-            throw refusal("notification.title", "A notification that is shown needs a title or a body.")
+            throw refusal("notification.title", "notification.title or notification.body is needed, unless notification.is_silent.")
         }
         try check(notification.topic, "notification.topic", Limits.topic)
         try check(notification.title, "notification.title", Limits.title)
         try check(notification.subtitle, "notification.subtitle", Limits.title)
         try check(notification.body, "notification.body", Limits.body)
-        if let address = notification.actionURI { try check(address, "notification.action_uri", Limits.actionURI) }
+        if let address = notification.actionURI {
+            try check(address, "notification.action_uri", Limits.actionURI)
+            try ActionURI.check(address, "notification.action_uri")
+        }
         guard let meta = notification.meta else { return }
         guard let text = try? DriveJSON.text(meta), text.utf8.count <= Limits.meta else {
             throw refusal("notification.meta", "notification.meta is longer than \(Limits.meta) bytes.")
         }
-        try StoredText.check(Data(text.utf8))
+        guard !meta.holdsNUL else { throw refusal("notification.meta", "notification.meta must not hold the character U+0000.") }
     }
 
     private static func check(_ text: String, _ field: String, _ limit: Int) throws(DriveError) {

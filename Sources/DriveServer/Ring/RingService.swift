@@ -8,6 +8,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import ServiceLifecycle
+import Synchronization
 
 /// Notifications to people: what the routes ask, who watches, and what turns events into pushes. And what goes to the RingService
 /// of another program, where there is one.
@@ -46,7 +47,9 @@ final class RingService: Service {
         vapidPublicKey = setup.vapidPublicKey
         tellsConnections = configuration.ring.listen != nil
         presence = PresenceBoard(directory: directory, server: server, logger: logger)
-        desk = RingDesk(directory: directory, presence: presence, people: people, mail: mail)
+        desk = RingDesk(
+            directory: directory, presence: presence, people: people, mail: mail,
+            audit: RingAudit(database: engine.database, surroundings: surroundings, logger: logger))
         dispatcher = RingDispatcher(database: engine.database, directory: directory, logger: logger) { pushes, sql in
             let now = surroundings.now()
             _ = try engine.enqueue(try pushes.map { try PushTask.task($0, now: now) }, in: sql)
@@ -54,10 +57,14 @@ final class RingService: Service {
         forwarder = gateway.map {
             PacketForwarder(directory: directory, gateway: $0, server: server, localIssuer: TokenIssuer.issuer, logger: logger)
         }
-        let push = PushTask(
-            directory: directory, providers: setup.providers, gateway: gateway, users: { try await people.name(of: $0) },
-            alarm: PushAlarm(logger: logger))
-        engine.register([push] + (mail.map { [$0.handler] } ?? []))
+        let alarm = PushAlarm(logger: logger)
+        var handlers: [any TaskHandler] = [PushTask(directory: directory, providers: setup.providers, alarm: alarm)]
+        // Where there is none, their tasks are left to other servers.
+        if let gateway {
+            handlers.append(GatewayPushTask(gateway: gateway, users: { try await people.name(of: $0) }, alarm: alarm))
+        }
+        if let mail { handlers.append(mail.handler) }
+        engine.register(handlers)
     }
 
     /// Reads the keys, makes the one for Web Push at the first start, and registers the handler of pushes. Blocks a little.
@@ -113,10 +120,11 @@ final class RingService: Service {
     }
 
     func run() async throws {
-        try await cancelWhenGracefulShutdown { [dispatcher, presence, forwarder, gatewayAddress, logger] in
+        try await cancelWhenGracefulShutdown { [dispatcher, presence, forwarder, gatewayAddress, desk, logger] in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await dispatcher.run() }
                 group.addTask { await presence.run() }
+                group.addTask { await desk.audit.run() }
                 if let forwarder {
                     logger.notice("events and notifications go to a RingService too", metadata: ["address": "\(gatewayAddress)"])
                     group.addTask { try await forwarder.run() }
@@ -164,6 +172,7 @@ struct RingListener: Service {
         }
         self.place = place
         self.logger = logger
+        let refusals = Mutex(SparseLog())
         do {
             if let certificate = configuration.tls.certificateFile, let key = configuration.tls.keyFile {
                 certificates = try RingCertificates(certificatePath: certificate, keyPath: key)
@@ -172,7 +181,13 @@ struct RingListener: Service {
             }
             server = try RingServer(
                 host: place.host, port: place.port, token: token.value, certificates: certificates, office: desk,
-                eventLoopGroup: .singletonMultiThreadedEventLoopGroup)
+                eventLoopGroup: .singletonMultiThreadedEventLoopGroup
+            ) { address in
+                guard let unsaid = refusals.withLock({ $0.say(at: .now) }) else { return }
+                logger.warning(
+                    "a connection to the RingService was refused: there are too many, in all or from its address",
+                    metadata: ["address": "\(address ?? "")", "before": "\(unsaid)"])
+            }
         } catch {
             throw SecretError(message: "tls.certificateFile, tls.keyFile: they cannot be used for ring.listen: \(error)")
         }

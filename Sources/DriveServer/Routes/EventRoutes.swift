@@ -11,11 +11,11 @@ import Synchronization
 enum EventRoutes {
     static let all: [Route] = [
         Route(.get, "/events", .stream, events),
-        Route(.get, "/ws", .stream, webSocket),
+        Route(.get, "/ws", .webSocket, webSocket),
     ]
 
     /// The same address without a prefix, as the spec's example has it.
-    static let root: [Route] = [Route(.get, "/ws", .stream, webSocket)]
+    static let root: [Route] = [Route(.get, "/ws", .webSocket, webSocket)]
 
     /// Only what did not become a WebSocket comes here.
     @Sendable private static func webSocket(_ call: Call) async throws -> Response {

@@ -21,6 +21,8 @@ struct Route: Sendable {
         case work
         /// Any account, whose token may stand in the query: browsers can say it nowhere else when they open a stream.
         case stream
+        /// As `stream`, and without a token too: it may come in the first message, so the request's form is judged first.
+        case webSocket
         /// Administrators.
         case admin
     }
@@ -145,11 +147,11 @@ struct Call: Sendable {
         }
         let body = Data(try await request.body.collect(upTo: Self.maximumJSONBytes).readableBytesView)
         do {
-            let value = try DriveJSON.decoder().decode(type, from: body)
+            let value = try DriveJSON.requestDecoder().decode(type, from: body)
             try StoredText.check(body)
             return value
         } catch let error as DecodingError {
-            throw JSONFault.driveError(error, body: body) { _ = try DriveJSON.decoder().decode(type, from: $0) }
+            throw JSONFault.driveError(error, body: body) { _ = try DriveJSON.requestDecoder().decode(type, from: $0) }
         }
     }
 

@@ -19,9 +19,9 @@ enum StoredText {
 
     /// Throws `INVALID_REQUEST` naming the member of the JSON object, whatever lies how deep in it.
     static func check(_ body: Data) throws(DriveError) {
-        // An escape, or a zero byte of UTF-16, which the decoder reads too. Most bodies end here.
-        guard body.contains(0) || body.range(of: Data(#"\u0000"#.utf8)) != nil,
-            let object = try? JSONDecoder().decode([String: JSONValue].self, from: body)
+        // Only an escape can bring it. Most bodies end here.
+        guard body.range(of: Data(#"\u0000"#.utf8)) != nil,
+            let object = try? DriveJSON.plainDecoder().decode([String: JSONValue].self, from: body)
         else { return }
         for (name, value) in object.sorted(by: { $0.key < $1.key }) where !checkedElsewhere.contains(name) && value.holdsNUL {
             throw refusal(name)

@@ -34,9 +34,11 @@ enum TaskEvents {
         event("task.created", subject, ["createdAt": .string("\(now)")])
     }
 
-    static func progress(_ subject: Subject, progress: Double, message: String?, now: Timestamp) -> OutboxEvent {
+    static func progress(
+        _ subject: Subject, progress: Double, status: TaskStatus = .inProgress, message: String?, now: Timestamp
+    ) -> OutboxEvent {
         var data: [String: JSONValue] = [
-            "progress": .double(progress), "status": .string(TaskStatus.inProgress.rawValue), "lastActivity": .string("\(now)"),
+            "progress": .double(progress), "status": .string(status.rawValue), "lastActivity": .string("\(now)"),
         ]
         if let message { data["statusMessage"] = .string(message) }
         return event("task.progress", subject, data)

@@ -8,6 +8,8 @@ public enum TaskRequestRules {
     static let maximumDependencies = 100
     static let maximumBatch = 1000
     static let maximumParameterBytes = 1 << 18
+    /// Bytes of what a worker over HTTP stores, as JSON: its results, or a checkpoint.
+    public static let maximumStoredBytes = 1 << 18
 
     static func check(_ request: CreateTaskRequest, now: Timestamp) throws(DriveError) {
         if let name = request.name { try checkText(name, field: "name", most: 255, isEmptyAllowed: false) }

@@ -121,8 +121,8 @@ extension TaskService {
         let text = try checkpoint.map { try DriveJSON.text($0) }
         if let text, let checkpoint { try Self.checkStored(text, holdsNUL: checkpoint.holdsNUL, field: "checkpoint") }
         let engine = engine
-        return try await database.write { sql in
-            let now = engine.surroundings.now()
+        let now = engine.surroundings.now()
+        let (task, reached, throttle) = try await database.write { sql in
             let task = try Self.held(leaseId, in: scope, sql: sql)
             guard try engine.beat(leaseId, in: sql) else { throw Self.lost }
             var value = MonotoneProgress(task.summary.progress)
@@ -144,8 +144,13 @@ extension TaskService {
                 let event = TaskEvents.progress(.init(task.summary), progress: value.value, message: message, now: now)
                 try EventOutbox.append([event], now: now, in: sql)
             }
-            return task.summary.requested
+            return (task, value.value, throttle)
         }
+        let subject = TaskEvents.Subject(task.summary)
+        engine.heldProgress.note(reached, of: task.taskId, throttle: throttle, now: now) { status, lastActivity in
+            [TaskEvents.progress(subject, progress: reached, status: status, message: message, now: lastActivity)]
+        }
+        return task.summary.requested
     }
 
     /// The task is done. Repeating it after a lost reply throws `LEASE_LOST`; the task is Completed all the same.
@@ -196,8 +201,8 @@ extension TaskService {
     }
 
     private static func checkStored(_ text: String, holdsNUL: Bool, field: String) throws(DriveError) {
-        guard text.utf8.count <= 1 << 18 else {
-            throw TaskRequestRules.refusal(field, "\(field) has at most 262144 bytes as JSON.")
+        guard text.utf8.count <= TaskRequestRules.maximumStoredBytes else {
+            throw TaskRequestRules.refusal(field, "\(field) has at most \(TaskRequestRules.maximumStoredBytes) bytes as JSON.")
         }
         if holdsNUL { throw TaskRequestRules.refusal(field, "\(field) must not hold the character U+0000.") }
     }

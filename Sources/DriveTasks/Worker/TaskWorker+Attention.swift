@@ -100,7 +100,9 @@ extension TaskWorker {
             let written = try sql.query(
                 """
                 UPDATE tasks SET progress = CASE WHEN x.progress > tasks.progress THEN x.progress ELSE tasks.progress END,
-                    status_message = COALESCE(x.message, status_message), sent_progress = x.sent_progress, sent_at = $2, last_activity = $2, updated_at = $2 FROM \(table)
+                    status_message = COALESCE(x.message, status_message), sent_progress = x.sent_progress,
+                    sent_at = CASE WHEN x.sent_progress > tasks.sent_progress THEN $2 ELSE tasks.sent_at END, last_activity = $2, updated_at = $2
+                FROM \(table)
                 WHERE tasks.task_id = x.task_id AND tasks.fencing_token = x.token AND tasks.status = 'InProgress' RETURNING tasks.task_id
                 """, [change.value, .timestamp(now)])
             let ids = Set(try written.map { try $0.text("task_id") })

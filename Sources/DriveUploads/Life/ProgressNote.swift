@@ -1,12 +1,25 @@
 import DriveDatabase
 import DriveEvents
 import DriveModel
+import DriveTasks
 
-/// The part that every transaction which keeps bytes has in common: the task's progress, and its event where one is due.
-enum ProgressNote {
+/// What every transaction that keeps bytes has in common: the task's progress, and its event where one is due.
+struct ProgressNote: Sendable {
+    let record: UploadRecord
+    let progress: Double
+    let chunks: Int
+    let now: Timestamp
+    /// As the transaction left it.
+    let throttle: ProgressThrottle
+
+    /// Writes the task's part of the transaction. What it returns is the engine's to hear when that is committed (`tell`).
+    ///
     /// Throws what an upload answers that has ended meanwhile.
-    static func write(_ progress: Double, chunks: Int, of record: UploadRecord, now: Timestamp, in sql: any SQLSession) throws {
-        let task = try sql.first("SELECT status, sent_progress, sent_at FROM tasks WHERE task_id = $1", [.text(record.taskId)])
+    static func write(
+        _ progress: Double, chunks: Int, of record: UploadRecord, now: Timestamp, in sql: any SQLSession
+    ) throws -> ProgressNote {
+        let task = try sql.first(
+            "SELECT status, sent_progress, sent_at FROM tasks WHERE task_id = $1\(sql.dialect.forUpdate)", [.text(record.taskId)])
         guard let task, try task.text("status") == TaskStatus.inProgress.rawValue else { throw try ended(record, in: sql) }
         var throttle = ProgressThrottle(
             sentProgress: try task.double("sent_progress"), sentAt: try task.optionalTimestamp("sent_at") ?? record.createdAt)
@@ -19,6 +32,15 @@ enum ProgressNote {
         if send {
             try EventOutbox.append(
                 UploadEvents.progress(record, progress: progress, chunks: chunks, now: now), account: record.accountId, now: now, in: sql)
+        }
+        return ProgressNote(record: record, progress: progress, chunks: chunks, now: now, throttle: throttle)
+    }
+
+    /// Tells the engine what the throttle held back.
+    func tell(_ engine: TaskEngine?) {
+        engine?.heldProgress.note(progress, of: record.taskId, throttle: throttle, now: now) { status, lastActivity in
+            try UploadEvents.progress(record, progress: progress, chunks: chunks, status: status, now: lastActivity)
+                .map { try $0.outboxEvent(of: record.accountId) }
         }
     }
 

@@ -14,10 +14,10 @@ enum UploadEvents {
     }
 
     static func progress(
-        _ record: UploadRecord, progress: Double, chunks: Int, now: Timestamp
+        _ record: UploadRecord, progress: Double, chunks: Int, status: TaskStatus = .inProgress, now: Timestamp
     ) -> [DriveEvent] {
         let common: [String: JSONValue] = [
-            "progress": .double(progress), "status": .string(TaskStatus.inProgress.rawValue), "lastActivity": .string("\(now)"),
+            "progress": .double(progress), "status": .string(status.rawValue), "lastActivity": .string("\(now)"),
         ]
         var events = [DriveEvent(type: "task.progress", taskId: record.taskId, data: base(record.taskId).merging(common) { $1 })]
         if record.legacyEvents {
@@ -59,16 +59,25 @@ enum UploadEvents {
         return [DriveEvent(type: "task.\(word)", taskId: taskId, data: base(taskId).merging(facts) { $1 })]
     }
 
-    /// Failure, cancel and expiry: clients wait for one of the terminal words.
-    static func ended(_ record: UploadRecord, as status: TaskStatus, message: String, now: Timestamp) -> [DriveEvent] {
-        let facts: [String: JSONValue] = ["failedAt": .string("\(now)"), "errorMessage": .string(message)]
+    /// Failure, cancel and expiry, with what the engine's tasks say of them: clients wait for one of the terminal words.
+    static func ended(_ record: UploadRecord, as status: TaskStatus, code: String?, message: String, now: Timestamp) -> [DriveEvent] {
+        let (now, message) = (JSONValue.string("\(now)"), JSONValue.string(message))
+        var facts = ["errorMessage": message]
+        if status == .failed {
+            facts["failedAt"] = now
+            facts["errorCode"] = code.map(JSONValue.string)
+        } else {
+            facts["changedAt"] = now
+            facts["status"] = .string(status.rawValue)
+        }
         var events = [
             DriveEvent(
-                type: "task.\(status.rawValue.lowercased())", taskId: record.taskId,
-                data: base(record.taskId).merging(facts) { $1 }.merging(["status": .string(status.rawValue)]) { $1 })
+                type: "task.\(status.rawValue.lowercased())", taskId: record.taskId, data: base(record.taskId).merging(facts) { $1 })
         ]
         if record.legacyEvents {
-            events.append(legacy("upload.failed", record.taskId, record.fileName, record.plan.fileSize, facts))
+            events.append(
+                legacy(
+                    "upload.failed", record.taskId, record.fileName, record.plan.fileSize, ["failedAt": now, "errorMessage": message]))
         }
         return events
     }

@@ -117,7 +117,7 @@ extension UploadService {
         // From here nobody takes the claim over, and cancel and expiry wait until the row is there or refused.
         guard session.withState({ $0.ledger.commit(index, claim: claim.id) }), claim.beginWrite() else { throw takenOver(claim, session) }
         defer { claim.endWrite() }
-        let (chunks, progress) = try await database.write { sql -> (Int, Double) in
+        let note = try await database.write { sql in
             // A row that is there already was committed by an attempt whose answer got lost with the database's connection.
             let known = try sql.execute(
                 "UPDATE upload_chunks SET checksum = $3, uploaded_at = $4 WHERE session_id = $1 AND chunk_index = $2",
@@ -140,12 +140,12 @@ extension UploadService {
             }
             let chunks = try row.int("chunks_uploaded")
             let progress = UploadRecord.progress(bytes: try row.int64("bytes_uploaded"), of: record.plan.fileSize, status: .inProgress)
-            try ProgressNote.write(progress, chunks: chunks, of: record, now: now, in: sql)
-            return (chunks, progress)
+            return try ProgressNote.write(progress, chunks: chunks, of: record, now: now, in: sql)
         }
+        note.tell(tasks)
         return ChunkReply(
-            taskId: record.taskId, chunkIndex: index, size: size, checksum: checksum, chunksUploaded: chunks,
-            chunksTotal: record.plan.count, progress: progress)
+            taskId: record.taskId, chunkIndex: index, size: size, checksum: checksum, chunksUploaded: note.chunks,
+            chunksTotal: record.plan.count, progress: note.progress)
     }
 
     /// Gives a kept chunk up, so that other bytes can take its place. The hash begins anew.

@@ -58,7 +58,8 @@ extension UploadService {
             // Behind the quota, as it writes events.
             if try task?.bool("has_dependents") == true { try tasks?.clientTaskEnded(taskId, as: status, in: sql) }
             try EventOutbox.append(
-                UploadEvents.ended(record, as: status, message: message, now: now), account: record.accountId, now: now, in: sql)
+                UploadEvents.ended(record, as: status, code: code, message: message, now: now), account: record.accountId, now: now, in: sql
+            )
             try AuditTrail.append(
                 "upload.\(status.rawValue.lowercased())", on: "upload", id: taskId, by: caller, surroundings: surroundings, in: sql)
             return record

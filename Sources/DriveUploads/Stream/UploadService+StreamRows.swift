@@ -32,7 +32,7 @@ extension UploadService {
         let bytes = extended.end
         do {
             if record.face == UploadFace.resumable, row != nil { try await flush(session, withName: segments.count == 0) }
-            try await database.write { [extended] sql in
+            let note = try await database.write { [extended] sql in
                 let changed = try sql.execute(
                     """
                     UPDATE upload_tasks SET bytes_uploaded = $2, hashed_bytes = $3, hash_state = $4, pending_from = NULL, last_activity = $5,
@@ -51,8 +51,9 @@ extension UploadService {
                         [.uuid(record.id), .int(row.index), .integer(row.size), .text(CRC32C.hex(row.crc32c)), .timestamp(now)])
                 }
                 let progress = length.map { UploadRecord.progress(bytes: extended.end, of: $0, status: .inProgress) } ?? 0
-                try ProgressNote.write(progress, chunks: 0, of: record, now: now, in: sql)
+                return try ProgressNote.write(progress, chunks: 0, of: record, now: now, in: sql)
             }
+            note.tell(tasks)
             session.withState { state in
                 state.segments = extended
                 state.lastActivity = now

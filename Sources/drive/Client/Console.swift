@@ -11,6 +11,9 @@ struct Console: Sendable {
     /// Whether progress shows: a person is there and wants it.
     var showsProgress: Bool { !quiet && !json && isatty(STDERR_FILENO) == 1 }
 
+    /// Whether remarks show.
+    var showsHints: Bool { !quiet && !json }
+
     /// A line of the answer.
     func answer(_ line: String) {
         Output.line(line)
@@ -23,12 +26,12 @@ struct Console: Sendable {
 
     /// A remark for a person.
     func hint(_ line: String) {
-        if !quiet, !json { Self.printError(line) }
+        if showsHints { Self.printError(line) }
     }
 
-    /// Says that something failed that may pass.
-    func hint(tryingAgainAfter error: DriveClientError) {
-        let text = error.description
+    /// Says that something failed that may pass; of which file, where there may be several.
+    func hint(tryingAgainAfter error: DriveClientError, of file: String? = nil) {
+        let text = (file.map { "\($0): " } ?? "") + error.description
         hint(text + (text.hasSuffix(".") ? "" : ".") + " Trying again.")
     }
 
@@ -37,15 +40,27 @@ struct Console: Sendable {
     }
 
     /// Prints an error. Returns what to throw: the exit status alone, as the message is out.
-    func fail(_ error: DriveClientError) -> ExitCode {
+    /// - Parameters:
+    ///   - file: the file of this machine that it is about, for programs; `-` is standard input.
+    ///   - isNamed: whether a person is told the file, too, where the error itself does not name it.
+    func fail(_ error: DriveClientError, file: String? = nil, isNamed: Bool = false) -> ExitCode {
         let status = ExitStatus(error)
-        if json, let line = try? DriveJSON.text(ErrorLine(error, status)) {
+        if json, let line = try? DriveJSON.text(ErrorLine(error, status, file)) {
             Self.printError(line)
         } else {
-            Self.printError(status == .interrupted ? "drive: interrupted" : "drive: \(error)")
+            let text = Self.text(error, file: isNamed ? file : nil)
+            Self.printError(status == .interrupted ? "drive: interrupted" : "drive: \(text)")
             if let advice = Self.advice(for: status) { hint(advice) }
         }
         return status.code
+    }
+
+    private static func text(_ error: DriveClientError, file: String?) -> String {
+        let text = error.description
+        guard let file else { return text }
+        if file == "-" { return "standard input: \(text)" }
+        // Errors name whole paths.
+        return text.contains(URL(fileURLWithPath: file).standardizedFileURL.path) ? text : "\(file): \(text)"
     }
 
     private static func advice(for status: ExitStatus) -> String? {
@@ -62,13 +77,27 @@ struct Console: Sendable {
         var requestId: String?
         var details: [String: JSONValue]?
         var exitStatus: Int32
+        var taskId: String?
+        var file: String?
 
-        init(_ error: DriveClientError, _ status: ExitStatus) {
-            code = error.serverReply?.code ?? "CLIENT_\(status)".uppercased()
+        init(_ error: DriveClientError, _ status: ExitStatus, _ file: String?) {
+            code = error.serverReply?.code ?? "CLIENT_" + (Self.name(error) ?? "\(status)".uppercased())
+            taskId = error.taskId
+            self.file = file
             message = error.serverReply?.message ?? error.description
             requestId = error.serverReply?.requestId
             details = error.serverReply?.details
             exitStatus = status.rawValue
+        }
+
+        /// Of those that a program answers in ways of its own; nil where the exit status says enough.
+        private static func name(_ error: DriveClientError) -> String? {
+            switch error {
+            case .cancelledOnServer: "UPLOAD_CANCELLED"
+            case .pausedOnServer: "UPLOAD_PAUSED"
+            case .uploadEnded: "UPLOAD_ENDED"
+            default: nil
+            }
         }
     }
 

@@ -9,6 +9,8 @@ struct EventReport {
     private let since: Int64?
     private let time: LocalTime
     private var outage = LiveOutage()
+    /// What comes up to this one happened before.
+    private var latest: Int64 = 0
     /// The number of the last event that was told of; nil before the stream begins.
     private var last: Int64?
 
@@ -24,13 +26,15 @@ struct EventReport {
         let news = outage.hear(message)
         switch message {
         case .ready(let ready):
+            latest = ready.latest ?? 0
             for line in begin(ready, isBack: news == .back) { console.hint(line) }
         case .snapshot(let snapshot):
-            if !snapshot.tasks.isEmpty { console.hint("\(snapshot.tasks.count) tasks are open (drive tasks).") }
+            if !snapshot.tasks.isEmpty { console.hint(Self.openTasks(snapshot.tasks.count)) }
         case .event(let event):
             last = event.sequence
-            // Of the few that do not say when: when it came.
-            if !console.json { console.answer("\(time.text(event.time ?? time.now()))  \(Self.line(event))") }
+            // Of the few that do not say when: when it came, if it is new.
+            let when = (event.time ?? (event.sequence <= latest ? nil : time.now())).map(time.text) ?? LocalTime.unknown
+            if !console.json { console.answer("\(when)  \(Self.line(event))") }
         case .interrupted:
             if case .lost(let error)? = news { console.hint(tryingAgainAfter: error) }
         }
@@ -54,6 +58,10 @@ struct EventReport {
             return ["Connected again; events #\(last + 1) to #\(ready.sequence) cannot be shown."]
         }
         return isBack ? ["Connected again; nothing was missed."] : []
+    }
+
+    private static func openTasks(_ count: Int) -> String {
+        (count == 1 ? "1 task is open" : "\(count) tasks are open") + " (drive tasks)."
     }
 
     /// `all events`, `task.*, batch.completed of 2 tasks`.
@@ -84,7 +92,8 @@ struct EventReport {
         // What another program sent to the person.
         if event.type == "notification.received" { words += ["title", "body"].compactMap { data[$0]?.string }.filter { !$0.isEmpty } }
         words += ["name", "fileName"].compactMap { data[$0]?.string }.prefix(1)
-        if let message = data["errorMessage"]?.string {
+        // The latter beside the data of another program's packet.
+        if let message = (data["errorMessage"] ?? data["error_message"])?.string {
             words.append((data["errorCode"]?.string).map { "\($0): \(message)" } ?? message)
         } else if let message = data["statusMessage"]?.string {
             words.append(message)

@@ -5,6 +5,9 @@ import Foundation
 struct LocalTime: Sendable {
     var now: @Sendable () -> Timestamp = Surroundings.system.now
 
+    /// As wide as a time of today.
+    static let unknown = String(repeating: " ", count: 8)
+
     /// `17:14:00`; of another day `2026-11-20 17:14:00`.
     func text(_ time: Timestamp) -> String {
         let (day, clock) = Self.parts(time)

@@ -17,10 +17,14 @@ struct UploadCommand: AsyncParsableCommand {
               drive upload --json report.pdf | jq -r .id
 
             Ctrl-C, a lost network and kill -9 lose nothing that the server acknowledged: run the same command again. \
-            What is needed for that is kept in $XDG_STATE_HOME/drive/uploads (or ~/.local/state), never with your token.
+            What is needed for that is kept in $XDG_STATE_HOME/drive/uploads (or ~/.local/state), never with your token. \
+            An upload that is cancelled elsewhere ends at once, with 69, and is begun anew by the next call alone; one that is \
+            paused elsewhere ends with 75, and goes on with the next call after drive tasks resume.
 
-            Standard input is spooled to a temporary file first, whose upload cannot be continued by a later command. \
-            With --json each finished file is one line: the file as the server has it.
+            Standard input is spooled to a temporary file first, whose upload cannot be continued by a later command; paused \
+            elsewhere, it is cancelled. Of several files, one that fails for itself does not keep the others from it. \
+            With --json each finished file is one line: the file as the server has it; \
+            an error is one line on standard error, with the file's name.
 
             \(ExitStatus.help)
             """)
@@ -80,8 +84,10 @@ struct UploadCommand: AsyncParsableCommand {
             for file in command.files {
                 do {
                     try await Self.upload(file, place, manager, context.console)
-                } catch let error as DriveClientError where !ExitStatus(error).concernsAllFiles && command.files.count > 1 {
-                    let code = context.console.fail(error)
+                } catch let error as DriveClientError {
+                    let isNamed = command.files.count > 1 || file == "-"
+                    let code = context.console.fail(error, file: file, isNamed: isNamed)
+                    if error.concernsAllFiles { throw code }
                     firstFailure = firstFailure ?? code
                 }
             }
@@ -134,7 +140,7 @@ struct UploadCommand: AsyncParsableCommand {
             }
             // Without a progress line a wait of minutes would pass in silence.
             if case .retrying(let error, in: _) = update.status, !isFailing, !console.showsProgress {
-                console.hint("\(file): \(error) Trying again.")
+                console.hint(tryingAgainAfter: error, of: file)
             }
             if case .retrying = update.status { isFailing = true } else if case .uploading = update.status { isFailing = false }
             last = update
@@ -146,7 +152,11 @@ struct UploadCommand: AsyncParsableCommand {
             if let wish = context.fileName, wish != stored.name {
                 console.hint("\(file): you have this content already, as \(stored.name); no second file was made.")
             }
-        case .failed(let error)?: throw error
+        case .failed(let error)?:
+            if case .cancelledOnServer = error, context.isResumable {
+                console.hint("\(file): somebody cancelled it. To upload it all the same, run the same command again: it begins anew.")
+            }
+            throw error
         default:
             // The stream ended before the upload did: Ctrl-C.
             await manager.pause(handle.id)
@@ -158,12 +168,13 @@ struct UploadCommand: AsyncParsableCommand {
     }
 }
 
-extension ExitStatus {
+extension DriveClientError {
     /// Whether the next file would meet the same.
     fileprivate var concernsAllFiles: Bool {
         switch self {
-        case .notSignedIn, .interrupted, .retryable, .configuration: true
-        default: false
+        // Worth another try later, but of this file's own.
+        case .pausedOnServer, .busy, .fileChanged: false
+        default: [.notSignedIn, .interrupted, .retryable, .configuration].contains(ExitStatus(self))
         }
     }
 }

@@ -8,7 +8,7 @@ struct WatchCommand: AsyncParsableCommand {
         commandName: "watch",
         abstract: "Show what happens in your account as it happens.",
         discussion: """
-            One line per event, with the time at which it happened, until Ctrl-C. A connection that is lost is made again, and goes on where it broke off. \
+            One line per event, with the time at which it happened where that is known, until Ctrl-C. A connection that is lost is made again, and goes on where it broke off. \
             With --json each line is a packet as the server's WebSocket sends it: ready, snapshot (the open tasks), then events.
 
             Examples:
@@ -24,10 +24,13 @@ struct WatchCommand: AsyncParsableCommand {
     @Option(help: "Only events of this task; may be repeated, at most 100 times.")
     var task: [String] = []
 
-    @Option(help: "Only those types, with commas between: task.completed,task.failed, or task.*, or upload.* (DRIVE_TYPES).")
+    @Option(help: "Only those types, with commas between: task.completed,task.failed, or task.*, or another program's (DRIVE_TYPES).")
     var types: String?
 
-    @Option(help: "Begin after the event with this number (DRIVE_SINCE; default: with what happens from now on).")
+    // What begins with a dash is its value, too: refused with the rule, not as an option nobody knows.
+    @Option(
+        parsing: .unconditional,
+        help: "Begin after the event with this number (DRIVE_SINCE; default: with what happens from now on).")
     var since: Int?
 
     @Option(help: "How long the server may be away, such as 90s or 2h (DRIVE_PATIENCE; default 5m).")
@@ -50,9 +53,16 @@ struct WatchCommand: AsyncParsableCommand {
             let events = context.client.events(
                 since: since, types: types, taskIds: command.task, retrying: try command.policy(settings))
             var report = EventReport(console: context.console, types: types, taskIds: command.task, since: since)
+            var isReady = false
             do {
                 for try await message in events {
+                    var remarks: [String] = []
+                    if case .ready = message, !isReady {
+                        isReady = true
+                        remarks = await context.endedTasks(command.task)
+                    }
                     try report.show(message)
+                    for remark in remarks { context.console.hint(remark) }
                     if StandardStream.isUnread { return }
                 }
             } catch let error as DriveClientError {
@@ -68,5 +78,19 @@ struct WatchCommand: AsyncParsableCommand {
     private func policy(_ settings: Settings) throws -> RetryPolicy {
         let patience = try settings.value(patience, "DRIVE_PATIENCE", expecting: "a span such as 5m", Quantity.seconds)
         return RetryPolicy(patience: .seconds(patience ?? 300))
+    }
+}
+
+extension ClientContext {
+    /// What a person is told of those tasks that have ended already, so that he does not wait for what was.
+    fileprivate func endedTasks(_ ids: [String]) async -> [String] {
+        guard console.showsHints else { return [] }
+        var remarks: [String] = []
+        for id in ids {
+            // Where this fails the stream goes on all the same, or says why not.
+            guard let task = try? await client.task(id), task.status.isTerminal else { continue }
+            remarks.append("Task \(id) has ended already (\(task.status.rawValue)).")
+        }
+        return remarks
     }
 }

@@ -31,7 +31,9 @@ struct TokenCommand: AsyncParsableCommand {
         @Flag(help: "Make the account where it is missing (DRIVE_CREATE_ACCOUNT).")
         var create = false
 
-        @Option(help: "user or admin (DRIVE_ROLE); a worker's token has neither, its account may.")
+        @Option(
+            help: "user or admin (DRIVE_ROLE; default user, whatever the account is called); a worker's token has neither, its account may."
+        )
         var role: String?
 
         @Option(help: "How long it holds: 90s, 15m, 12h, 30d (DRIVE_TTL; default 30d).")
@@ -132,7 +134,11 @@ struct TokenCommand: AsyncParsableCommand {
     }
 
     struct Revoke: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Revoke a token; a running server refuses it within a second.")
+        static let configuration = CommandConfiguration(
+            abstract: "Revoke a token; a running server refuses it within a second.",
+            discussion:
+                "Uploads that were begun with it have session tokens of their own, which hold on, for a day at most; cancel the uploads, or disable the account, to end these."
+        )
 
         @OptionGroup var options: ServerOptions
 

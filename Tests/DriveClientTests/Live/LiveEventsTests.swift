@@ -195,7 +195,7 @@ import Testing
             let error = await #expect(throws: DriveClientError.self) {
                 for try await _ in client.events(retrying: RetryPolicy(patience: .seconds(60))) {}
             }
-            guard case .gaveUp? = error else {
+            guard case .gaveUp(seconds: 60, lastError: _)? = error else {
                 Issue.record("\(String(describing: error))")
                 return
             }

@@ -13,10 +13,13 @@ import Testing
         LiveEvent(sequence: 4, type: "file.created", taskId: nil, data: "{}"),
         LiveEvent(sequence: 5, type: "alone", taskId: "b", data: "{}"),
         LiveEvent(sequence: 6, type: "tasks.purged", taskId: nil, data: "{}"),
+        LiveEvent(sequence: 7, type: "message.new.v2", taskId: nil, data: "{}"),
+        LiveEvent(sequence: 8, type: "message.newer", taskId: nil, data: "{}"),
+        LiveEvent(sequence: 9, type: "*", taskId: nil, data: "{}"),
     ]
 
     private static let table: [(filter: EventFilter, admitted: [Int64])] = [
-        (.all, [1, 2, 3, 4, 5, 6]),
+        (.all, [1, 2, 3, 4, 5, 6, 7, 8, 9]),
         (EventFilter(taskIds: ["a"]), [1, 3]),
         (EventFilter(taskIds: ["a", "b"]), [1, 2, 3, 5]),
         (EventFilter(taskIds: []), []),
@@ -29,6 +32,13 @@ import Testing
         (EventFilter(types: ["TASK.*"]), []),
         (EventFilter(types: ["file.*", "upload.completed"]), [3, 4]),
         (EventFilter(types: []), []),
+        (EventFilter(types: ["message.*"]), [7, 8]),
+        (EventFilter(types: ["message.new.*"]), [7]),
+        (EventFilter(types: ["message.new"]), []),
+        (EventFilter(types: ["message.new.v2"]), [7]),
+        (EventFilter(types: ["message.new.v2.*"]), []),
+        (EventFilter(types: ["message*"]), []),
+        (EventFilter(types: ["*"]), [9]),
         (EventFilter(taskIds: ["b"], types: ["task.*"]), [2]),
         (EventFilter(taskIds: ["a"], types: ["file.*"]), []),
     ]

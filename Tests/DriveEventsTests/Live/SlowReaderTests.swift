@@ -64,6 +64,31 @@ import Testing
         }
     }
 
+    /// And what is read at once: they come a few at a time, to whoever is level as to whoever comes back, and both are level after it.
+    @Test(arguments: Engine.underTest)
+    func largeEventsAreReadAFewAtATime(engine: Engine) async throws {
+        try await HubSite.with(engine) {
+            $0.pageBytes = 250_000
+        } _: { site in
+            let (account, other) = (UUID(), UUID())
+            let text = JSONValue.string(String(repeating: "x", count: 100_000))
+            let events = (1...20).map { DriveEvent(type: "task.failed", taskId: "\($0)", data: ["reason": text]) }
+            let level = try await HubClient(site.hub, account)
+            try await site.awaitNotifications()
+            try await site.send(events, to: account)
+            #expect(try await level.take(to: 20).map(\.sequence) == Array(1...20))
+            try await site.send(events, to: other)
+            let back = try await HubClient(site.hub, other, since: 0)
+            #expect(try await back.take(to: 20).map(\.sequence) == Array(1...20))
+            for (account, client) in [(account, level), (other, back)] {
+                #expect(site.database.wasRead(.init(account: account, position: 2)), "two are a page")
+                try await site.send([.ended("next")], to: account)
+                #expect(try await client.take(to: 21).map(\.sequence) == [21])
+                try await site.expectQuiet(account)
+            }
+        }
+    }
+
     /// Takes one at a time, or as many as there are, with a queue that holds next to nothing.
     @Test(arguments: Engine.underTest, [1, 2, 7])
     func anyAppetiteGetsThemAll(engine: Engine, appetite: Int) async throws {

@@ -107,8 +107,8 @@ final class TroubledDatabase: Database {
         }
     }
 
-    /// Sees which page of events is asked for, and takes no other question for one: a client whose beginning were held in the place
-    /// of its first page would never come, while the test that ends the hold waits for it.
+    /// Sees which page of events is asked for, by the page's first statement, and takes no other question for one: a client whose
+    /// beginning were held in the place of its first page would never come, while the test that ends the hold waits for it.
     private final class Witness: SQLSession {
         private let base: any SQLSession
         private(set) var page: Page?
@@ -122,7 +122,7 @@ final class TroubledDatabase: Database {
         func execute(_ sql: String, _ arguments: [SQLValue]) throws(DatabaseError) -> Int { try base.execute(sql, arguments) }
 
         func query(_ sql: String, _ arguments: [SQLValue]) throws(DatabaseError) -> [SQLRow] {
-            if sql.contains("sequence > $2 ORDER BY sequence LIMIT"),
+            if page == nil, sql.contains("sequence > $2 ORDER BY sequence LIMIT"),
                 case .uuid(let account) = arguments[0], case .integer(let position) = arguments[1]
             {
                 page = Page(account: account, position: position)

@@ -5,6 +5,7 @@ import Testing
 
 @testable import DriveEvents
 
+/// Which addresses a subscriber may give (scenario 44: by how they are written; `PushTransportTests` has where they really lead).
 @Suite struct PushEndpointTests {
     static let loopback = PushAddressPolicy(allowsLoopback: true, allowsPrivateNetworks: false)
     static let privateNetworks = PushAddressPolicy(allowsLoopback: false, allowsPrivateNetworks: true)

@@ -1,8 +1,8 @@
 import DriveDatabase
 import DriveModel
 import EngineTestSupport
-import Foundation
 import Logging
+import Foundation
 import Synchronization
 import Testing
 
@@ -13,7 +13,7 @@ struct ForwardSite: Sendable {
     let database: any Database
     let clock: ManualClock
     let gateway: ScriptedGateway
-    let log = ForwardLog()
+    let log = LogRecorder(from: .notice)
 
     static let localIssuer = "drive"
     /// Where the clock may be moved without a word about the lead.
@@ -43,7 +43,7 @@ struct ForwardSite: Sendable {
             surroundings: surroundings)
         return PacketForwarder(
             directory: directory, gateway: gateway ?? self.gateway, server: server, localIssuer: Self.localIssuer, pace: pace,
-            logger: Logger(label: "test") { [log] _ in log }, steady: { [clock] in clock.steady })
+            logger: log.logger, steady: { [clock] in clock.steady })
     }
 
     /// Runs `body` beside a forwarder; it ends, whatever it waits for.
@@ -164,30 +164,6 @@ final class ScriptedGateway: RingGateway {
     }
 
     func notify(_ notification: PushNotification, user: String) async -> PushOutcome { .refused(reason: "not here") }
-}
-
-/// Keeps what is logged, from `notice` up.
-final class ForwardLog: LogHandler {
-    private let recorded = Mutex<[(level: Logger.Level, text: String)]>([])
-
-    /// The lines with this text in them.
-    func lines(_ part: String) -> [String] { recorded.withLock { $0.map(\.text) }.filter { $0.contains(part) } }
-    func count(_ level: Logger.Level) -> Int { recorded.withLock { $0.filter { $0.level == level }.count } }
-
-    var metadata: Logger.Metadata {
-        get { [:] }
-        set {}
-    }
-    var logLevel: Logger.Level {
-        get { .notice }
-        set {}
-    }
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { nil }
-        set {}
-    }
-
-    func log(event: LogEvent) { recorded.withLock { $0.append((event.level, "\(event.message) \(event.metadata ?? [:])")) } }
 }
 
 extension DriveEvent {

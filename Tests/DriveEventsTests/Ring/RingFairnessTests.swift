@@ -36,25 +36,6 @@ import Testing
         try result.get()
     }
 
-    private final class Lines: LogHandler {
-        private let lines = Mutex(0)
-        var count: Int { lines.withLock { $0 } }
-        var metadata: Logger.Metadata {
-            get { [:] }
-            set {}
-        }
-        var logLevel: Logger.Level {
-            get { .warning }
-            set {}
-        }
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { nil }
-            set {}
-        }
-
-        func log(event: LogEvent) { lines.withLock { $0 += 1 } }
-    }
-
     /// The first of all accounts fails for as long as it likes: the others are told, at the start and later, and the log has one
     /// line of it. It is not forgotten, without a word and without a search.
     @Test(arguments: Engine.underTest) func anAccountThatFailsHoldsNobodyUp(engine: Engine) async throws {
@@ -67,8 +48,8 @@ import Testing
             }
             let failures = Mutex(0)
             let isMended = Mutex(false)
-            let log = Lines()
-            try await running(site, width: 1, logger: Logger(label: "test") { _ in log }) { pushes, sql in
+            let log = LogRecorder(from: .warning)
+            try await running(site, width: 1, logger: log.logger) { pushes, sql in
                 if pushes.contains(where: { $0.account == poison }), !isMended.withLock({ $0 }) {
                     failures.withLock { $0 += 1 }
                     throw Refused()

@@ -1,5 +1,6 @@
 import DriveDatabase
 import DriveModel
+import EngineTestSupport
 import Foundation
 import JWTKit
 import Logging
@@ -38,30 +39,6 @@ final class FakeFetcher: KeySetFetcher {
         meanwhile.withLock { $0 }()
         guard let reply = replies.withLock({ $0[url] }) else { throw Unreachable() }
         return Array(reply.utf8)
-    }
-}
-
-/// Keeps what is logged, from `info` up.
-final class LogRecorder: LogHandler, Sendable {
-    private let recorded = Mutex<[(level: Logger.Level, text: String)]>([])
-
-    var levels: [Logger.Level] { recorded.withLock { $0.map(\.level) } }
-    var texts: [String] { recorded.withLock { $0.map(\.text) } }
-    var metadata: Logger.Metadata {
-        get { [:] }
-        set {}
-    }
-    var logLevel: Logger.Level {
-        get { .info }
-        set {}
-    }
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { nil }
-        set {}
-    }
-
-    func log(event: LogEvent) {
-        recorded.withLock { $0.append((event.level, "\(event.message) \(event.metadata ?? [:])")) }
     }
 }
 
@@ -175,7 +152,7 @@ func withAccess(
         directory: directory, audit: audit,
         verifier: try await TokenVerifier(
             signingKey: key, settings: settings, directory: directory, fetcher: fetcher, surroundings: time.surroundings,
-            time: time.monotonic, logger: Logger(label: "test", factory: { _ in log })),
+            time: time.monotonic, logger: log.logger),
         log: log)
     do {
         try await body(fixture)

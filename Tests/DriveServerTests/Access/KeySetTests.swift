@@ -1,4 +1,5 @@
 import DriveModel
+import EngineTestSupport
 import JWTKit
 import Logging
 import Testing

@@ -2,8 +2,8 @@ import DriveDatabase
 import DriveModel
 import DriveTasks
 import EngineTestSupport
-import Foundation
 import Logging
+import Foundation
 import Synchronization
 import Testing
 
@@ -23,58 +23,16 @@ import Testing
         }
     }
 
-    private struct Context: TaskContext {
-        var taskId = "t"
-        var accountId = TaskEngine.systemAccount
-        var parameters: [String: JSONValue]
-        var attempt = 1
-        var fencingToken: Int64 = 1
-        var checkpoint: JSONValue?
-        var progress = 0.0
-        let logger = Engine.logger
-        var interruption: TaskInterruption?
-
-        func checkInterruption() throws(TaskInterruption) {
-            if let interruption { throw interruption }
-        }
-
-        func report(_ progress: Double, message: String?) {}
-
-        func commit<Result: Sendable>(
-            checkpoint: JSONValue?, progress: Double?, message: String?, _ change: @escaping @Sendable (any SQLSession) throws -> Result
-        ) async throws -> Result {
-            throw TaskInterruption.fenced
-        }
-    }
-
-    private final class Lines: LogHandler {
-        let lines = Mutex<[String]>([])
-        var metadata: Logger.Metadata {
-            get { [:] }
-            set {}
-        }
-        var logLevel: Logger.Level {
-            get { .error }
-            set {}
-        }
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { nil }
-            set {}
-        }
-
-        func log(event: LogEvent) { lines.withLock { $0.append("\(event.metadata ?? [:])") } }
-    }
-
-    private let log = Lines()
+    private let log = LogRecorder(from: .error)
 
     private func task(_ transport: Transport) -> MailTask {
         let log = log
-        return MailTask(transport: transport, alarm: PushAlarm(logger: Logger(label: "test") { _ in log }))
+        return MailTask(transport: transport, alarm: PushAlarm(logger: log.logger))
     }
 
     private func failure(_ outcome: MailOutcome) async throws -> TaskFailure? {
         do {
-            _ = try await task(Transport(outcome)).run(Context(parameters: try MailMessageTests.message().parameters))
+            _ = try await task(Transport(outcome)).run(FakeTaskContext(parameters: try MailMessageTests.message().parameters))
             return nil
         } catch let failure as TaskFailure {
             return failure
@@ -89,7 +47,7 @@ import Testing
         let parameters = try DriveJSON.value([String: JSONValue].self, from: new.parameters)
         let transport = Transport(.sent)
         for attempt in 1...2 {
-            let results = try await task(transport).run(Context(parameters: parameters, attempt: attempt))
+            let results = try await task(transport).run(FakeTaskContext(parameters: parameters, attempt: attempt))
             #expect(results == ["outcome": "sent", "messageId": "<6f1b0e9c-0d3c-4f6e-9c55-3a4b2d1e0f00@example.org>"])
         }
         #expect(transport.sent.withLock { $0.map(\.text) } == [message.text, message.text])
@@ -100,7 +58,7 @@ import Testing
         #expect(later.isRetryable && later.code == "MAIL_UNAVAILABLE" && later.message.contains("exit code 75"))
         let refused = try #require(try await failure(.refused(reason: "exit code 67")))
         #expect(!refused.isRetryable && refused.code == "MAIL_REFUSED" && refused.message.contains("exit code 67"))
-        #expect(log.lines.withLock { $0.isEmpty })
+        #expect(log.count == 0)
     }
 
     /// One line in the log, however many mails there are, and no attempt more of each.
@@ -108,30 +66,31 @@ import Testing
         let task = task(Transport(.setup(reason: "No such file or directory")))
         for _ in 0..<5 {
             do {
-                _ = try await task.run(Context(parameters: try MailMessageTests.message().parameters))
+                _ = try await task.run(FakeTaskContext(parameters: try MailMessageTests.message().parameters))
                 Issue.record("it was sent")
             } catch let failure as TaskFailure {
                 #expect(!failure.isRetryable && failure.code == "MAIL_SETUP")
             }
         }
-        let lines = log.lines.withLock { $0 }
+        let lines = log.texts
         #expect(lines.count == 1 && lines.first?.contains("No such file") == true)
     }
 
     @Test func anInterruptionCostsNoAttempt() async throws {
         let parameters = try MailMessageTests.message().parameters
         await #expect(throws: TaskInterruption.stopped) {
-            _ = try await task(Transport(.retry(reason: "it was interrupted"))).run(Context(parameters: parameters, interruption: .stopped))
+            _ = try await task(Transport(.retry(reason: "it was interrupted"))).run(
+                FakeTaskContext(parameters: parameters, interruption: .stopped))
         }
         // It went out all the same.
-        let results = try await task(Transport(.sent)).run(Context(parameters: parameters, interruption: .stopped))
+        let results = try await task(Transport(.sent)).run(FakeTaskContext(parameters: parameters, interruption: .stopped))
         #expect(results["outcome"] == "sent")
     }
 
     @Test func brokenParametersFailForGood() async throws {
         let transport = Transport(.sent)
         do {
-            _ = try await task(transport).run(Context(parameters: [:]))
+            _ = try await task(transport).run(FakeTaskContext(parameters: [:]))
             Issue.record("it was taken")
         } catch let failure as TaskFailure {
             #expect(!failure.isRetryable && failure.code == "MAIL_INVALID")

@@ -3,8 +3,8 @@ import DriveDatabase
 import DriveEvents
 import DriveModel
 import EngineTestSupport
-import Foundation
 import Logging
+import Foundation
 import Synchronization
 import Testing
 
@@ -51,54 +51,12 @@ import Testing
         }
     }
 
-    private struct Context: TaskContext {
-        var taskId = "t"
-        var accountId = UUID()
-        var parameters: [String: JSONValue]
-        var attempt = 1
-        var fencingToken: Int64 = 1
-        var checkpoint: JSONValue?
-        var progress = 0.0
-        let logger = Engine.logger
-        var interruption: TaskInterruption?
-
-        func checkInterruption() throws(TaskInterruption) {
-            if let interruption { throw interruption }
-        }
-
-        func report(_ progress: Double, message: String?) {}
-
-        func commit<Result: Sendable>(
-            checkpoint: JSONValue?, progress: Double?, message: String?, _ change: @escaping @Sendable (any SQLSession) throws -> Result
-        ) async throws -> Result {
-            throw TaskInterruption.fenced
-        }
-    }
-
-    private final class Lines: LogHandler {
-        let lines = Mutex(0)
-        var metadata: Logger.Metadata {
-            get { [:] }
-            set {}
-        }
-        var logLevel: Logger.Level {
-            get { .error }
-            set {}
-        }
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { nil }
-            set {}
-        }
-
-        func log(event: LogEvent) { lines.withLock { $0 += 1 } }
-    }
-
     private struct Site {
         let database: any Database
         let directory: RingDirectory
         let device: RingDevice
         let push: RingPush
-        let log: Lines
+        let log: LogRecorder
 
         func run(
             _ outcome: PushOutcome, interruption: TaskInterruption? = nil, meanwhile: @escaping @Sendable () async -> Void = {}
@@ -106,21 +64,20 @@ import Testing
             let log = log
             let task = PushTask(
                 directory: directory, providers: PushProviders(fcm: Provider(outcome: outcome, meanwhile: meanwhile)),
-                alarm: PushAlarm(logger: Logger(label: "test") { _ in log }))
-            return try await task.run(Context(parameters: push.parameters, interruption: interruption))
+                alarm: PushAlarm(logger: log.logger))
+            return try await task.run(FakeTaskContext(parameters: push.parameters, interruption: interruption))
         }
 
         /// The same notification, to the gateway.
         func forward(
-            to gateway: (any RingGateway)?, user: String? = "anna", interruption: TaskInterruption? = nil
+            to gateway: any RingGateway, user: String? = "anna", interruption: TaskInterruption? = nil
         ) async throws -> [String: JSONValue] {
             let (log, account) = (log, push.account)
             var push = push
             push.target = .gateway
-            let task = PushTask(
-                directory: directory, providers: PushProviders(), gateway: gateway, users: { $0 == account ? user : nil },
-                alarm: PushAlarm(logger: Logger(label: "test") { _ in log }))
-            return try await task.run(Context(parameters: push.parameters, interruption: interruption))
+            let task = GatewayPushTask(
+                gateway: gateway, users: { $0 == account ? user : nil }, alarm: PushAlarm(logger: log.logger))
+            return try await task.run(FakeTaskContext(parameters: push.parameters, interruption: interruption))
         }
 
         func failure(_ outcome: PushOutcome) async throws -> TaskFailure? {
@@ -146,7 +103,7 @@ import Testing
             let push = RingPush(
                 target: .device(device.id), account: account, notification: PushNotification(topic: "task.completed", title: "Done"),
                 options: PushOptions(id: UUID()))
-            try await body(Site(database: database, directory: directory, device: device, push: push, log: Lines()))
+            try await body(Site(database: database, directory: directory, device: device, push: push, log: LogRecorder(from: .error)))
         }
     }
 
@@ -190,15 +147,15 @@ import Testing
             let log = site.log
             let task = PushTask(
                 directory: RingDirectory(database: site.database, seal: other, policy: .publicInternet, surroundings: .system),
-                providers: PushProviders(fcm: Provider(outcome: .delivered)), alarm: PushAlarm(logger: Logger(label: "test") { _ in log }))
+                providers: PushProviders(fcm: Provider(outcome: .delivered)), alarm: PushAlarm(logger: log.logger))
             do {
-                _ = try await task.run(Context(parameters: site.push.parameters))
+                _ = try await task.run(FakeTaskContext(parameters: site.push.parameters))
                 Issue.record("it was read")
             } catch let failure as TaskFailure {
                 #expect(!failure.isRetryable && failure.code == "PUSH_TOKEN_UNREADABLE")
             }
             #expect(try await site.shown?.lastFailure == "unreadable")
-            #expect(site.log.lines.withLock { $0 } == 1)
+            #expect(site.log.count == 1)
         }
     }
 
@@ -210,9 +167,8 @@ import Testing
             #expect(gateway.told == [Gateway.Told(notification: site.push.notification, user: "anna")])
             // It says nothing about a device.
             #expect(try await site.shown?.lastSuccessAt == nil)
-            // The account is gone, or the setting.
+            // The account is gone.
             #expect(try await site.forward(to: gateway, user: nil) == ["outcome": "removed"])
-            #expect(try await site.forward(to: nil) == ["outcome": "removed"])
             #expect(gateway.told.count == 1)
             #expect(try await site.forward(to: Gateway(.unregistered)) == ["outcome": "unknown person"])
             #expect(try await site.shown != nil)
@@ -233,11 +189,66 @@ import Testing
                     #expect(failure.code == code && failure.retryAfter == wait && failure.isRetryable == isRetryable)
                     #expect(failure.message.contains("RingService"))
                 }
-                #expect(site.log.lines.withLock { $0 } == alarms)
+                #expect(site.log.count == alarms)
             }
             #expect(try await site.shown?.lastFailure == nil)
             await #expect(throws: TaskInterruption.stopped) {
                 _ = try await site.forward(to: Gateway(.retry(after: nil, reason: "away")), interruption: .stopped)
+            }
+        }
+    }
+
+    /// One that has no gateway leaves its pushes to others; where there are none, they end with their day.
+    @Test func aPushToTheGatewayIsForServersThatHaveOne() async throws {
+        try await with { site in
+            let alarm = PushAlarm(logger: Engine.logger)
+            let clock = Mutex(Timestamp(seconds: 1_900_000_000))
+            var surroundings = Surroundings.system
+            surroundings.now = { clock.withLock { $0 } }
+            let (with, without) = (
+                TaskEngine(database: site.database, surroundings: surroundings, logger: Engine.logger),
+                TaskEngine(database: site.database, surroundings: surroundings, logger: Engine.logger)
+            )
+            let devices = PushTask(directory: site.directory, providers: PushProviders(), alarm: alarm)
+            without.register([devices])
+            with.register([devices, GatewayPushTask(gateway: Gateway(.delivered), users: { _ in nil }, alarm: alarm)])
+            var push = site.push
+            push.target = .gateway
+            let (own, toGateway) = (site.push, push)
+            func claim(_ engine: TaskEngine) async throws -> [String?] {
+                try await site.database.write { sql in
+                    try engine.claim(8, queue: TaskQueues.server, worker: "one", types: engine.handledTypes, in: sql).map(\.kind)
+                }
+            }
+            func enqueue(_ push: RingPush) async throws {
+                _ = try await site.database.write { sql in
+                    try without.enqueue(try PushTask.task(push, now: clock.withLock { $0 }), in: sql)
+                }
+            }
+            try await enqueue(toGateway)
+            try await enqueue(own)
+            #expect(try await claim(without) == ["drive.push"])
+            #expect(try await claim(with) == ["drive.push.gateway"])
+
+            try await enqueue(toGateway)
+            clock.withLock { $0 = $0 + push.options.timeToLive }
+            #expect(try await without.expireDue() >= 1)
+            #expect(try await claim(with).isEmpty)
+        }
+    }
+
+    /// A task of one kind is none of the other.
+    @Test func aTaskOfTheOtherKindFailsForGood() async throws {
+        try await with { site in
+            var push = site.push
+            push.target = .gateway
+            let alarm = PushAlarm(logger: Engine.logger)
+            let (own, toGateway) = (FakeTaskContext(parameters: site.push.parameters), FakeTaskContext(parameters: push.parameters))
+            await #expect(throws: PushTask.invalid) {
+                _ = try await PushTask(directory: site.directory, providers: PushProviders(), alarm: alarm).run(toGateway)
+            }
+            await #expect(throws: PushTask.invalid) {
+                _ = try await GatewayPushTask(gateway: Gateway(.delivered), users: { _ in "anna" }, alarm: alarm).run(own)
             }
         }
     }
@@ -275,7 +286,7 @@ import Testing
             #expect(try await site.shown?.lastFailure == "429")
             let refused = try #require(try await site.failure(.refused(reason: "413")))
             #expect(!refused.isRetryable && refused.code == "PUSH_REFUSED" && refused.message.contains("413"))
-            #expect(site.log.lines.withLock { $0 } == 0)
+            #expect(site.log.count == 0)
         }
     }
 
@@ -297,12 +308,12 @@ import Testing
             func run(_ outcome: PushOutcome) async throws -> [String: JSONValue] {
                 try await PushTask(
                     directory: directory, providers: PushProviders(webPush: Browser(outcome: outcome)),
-                    alarm: PushAlarm(logger: Logger(label: "test") { _ in log })
-                ).run(Context(parameters: push.parameters))
+                    alarm: PushAlarm(logger: log.logger)
+                ).run(FakeTaskContext(parameters: push.parameters))
             }
             #expect(try await run(outcome)["outcome"] == "refused")
             #expect(try await directory.devices(of: push.account).first { $0.id == device.id }?.lastFailure == shown)
-            #expect(log.lines.withLock { $0 } == 0)
+            #expect(log.count == 0)
             await #expect(throws: TaskFailure.self) { _ = try await run(.retry(after: nil, reason: "unreachable")) }
             #expect(try await directory.devices(of: push.account).first { $0.id == device.id }?.lastFailure == "no-connection")
         }
@@ -314,16 +325,16 @@ import Testing
             let log = site.log
             let task = PushTask(
                 directory: site.directory, providers: PushProviders(fcm: Provider(outcome: .credentials(reason: "401"))),
-                alarm: PushAlarm(logger: Logger(label: "test") { _ in log }))
+                alarm: PushAlarm(logger: log.logger))
             for _ in 0..<5 {
                 do {
-                    _ = try await task.run(Context(parameters: site.push.parameters))
+                    _ = try await task.run(FakeTaskContext(parameters: site.push.parameters))
                     Issue.record("it was not refused")
                 } catch let failure as TaskFailure {
                     #expect(!failure.isRetryable && failure.code == "PUSH_CREDENTIALS")
                 }
             }
-            #expect(site.log.lines.withLock { $0 } == 1)
+            #expect(site.log.count == 1)
         }
     }
 
@@ -339,7 +350,7 @@ import Testing
         try await with { site in
             let task = PushTask(directory: site.directory, providers: PushProviders(), alarm: PushAlarm(logger: Engine.logger))
             do {
-                _ = try await task.run(Context(parameters: [:]))
+                _ = try await task.run(FakeTaskContext(parameters: [:]))
                 Issue.record("it was taken")
             } catch let failure as TaskFailure {
                 #expect(!failure.isRetryable)
@@ -348,15 +359,15 @@ import Testing
     }
 
     @Test func theAlarmComesBackWhileItLasts() {
-        let log = Lines()
+        let log = LogRecorder(from: .error)
         let now = Mutex(ContinuousClock.now)
-        let alarm = PushAlarm(logger: Logger(label: "test") { _ in log }, clock: { now.withLock { $0 } })
+        let alarm = PushAlarm(logger: log.logger, clock: { now.withLock { $0 } })
         alarm.raise("apns", "a")
         alarm.raise("apns", "a")
         alarm.raise("fcm", "a")
-        #expect(log.lines.withLock { $0 } == 2)
+        #expect(log.count == 2)
         now.withLock { $0 = $0.advanced(by: PushAlarm.interval) }
         alarm.raise("apns", "a")
-        #expect(log.lines.withLock { $0 } == 3)
+        #expect(log.count == 3)
     }
 }

@@ -7,7 +7,7 @@ import Testing
 
 @testable import DriveServer
 
-/// The transport over real sockets: where a subscriber's address leads is checked on the connection, before a byte is sent.
+/// The transport over real sockets: where a subscriber's address leads is checked on the connection, before a byte is sent (scenario 44).
 @Suite(.timeLimit(.minutes(1))) struct PushTransportTests {
     /// A listener that answers everything the same, and counts what came.
     private final class Peer: Sendable {

@@ -25,8 +25,6 @@ import Testing
     ])
     func bodies(body: String, rule: String) {
         expect(rule) { () throws(DriveError) in try StoredText.check(Data(body.utf8)) }
-        guard !body.isEmpty, let wide = body.data(using: .utf16LittleEndian) else { return }
-        expect(rule) { () throws(DriveError) in try StoredText.check(wide) }
     }
 
     private func expect(_ rule: String, sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws(DriveError) -> Void) {

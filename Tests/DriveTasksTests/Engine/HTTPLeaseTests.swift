@@ -48,6 +48,34 @@ import Testing
         }
     }
 
+    /// A small step before a long silence, through which the worker shows signs of life alone.
+    @Test(arguments: Engine.underTest)
+    func aSmallStepIsToldWhenItsSecondHasPassed(kind: Engine) async throws {
+        try await TaskSite.with(kind) { site in
+            func told() async throws -> [JSONValue?] {
+                try await site.events().filter { $0.type == "task.progress" }.map { $0.data["progress"] }
+            }
+            let id = try await make(site)
+            let lease = try #require(try await lease(site))
+            for (progress, message) in [(10.0, "ten"), (12, "twelve"), (13, "thirteen")] {
+                _ = try await site.service.updateTaskProgress(
+                    lease.leaseId, progress: progress, message: message, checkpoint: nil, in: .someone)
+            }
+            _ = try await site.service.heartbeat(lease.leaseId, in: .someone)
+            #expect(try await told() == [10])
+            await site.engine.heldProgress.tellDue(at: .now + .seconds(2))
+            #expect(try await told() == [10, 13])
+            let event = try #require(try await site.events().last)
+            #expect(event.data["taskId"] == .string(id) && event.data["statusMessage"] == "thirteen")
+            // What it says then is measured from there, and an end takes the place of what is held.
+            _ = try await site.service.updateTaskProgress(lease.leaseId, progress: 17, message: nil, checkpoint: nil, in: .someone)
+            _ = try await site.service.markTaskCompleted(lease.leaseId, results: [:], in: .someone)
+            await site.engine.heldProgress.tellDue(at: .now + .seconds(4))
+            #expect(try await told() == [10, 13])
+            #expect(site.engine.heldProgress.count == 0)
+        }
+    }
+
     @Test(arguments: Engine.underTest)
     func worksThroughATask(kind: Engine) async throws {
         try await TaskSite.with(kind) { site in

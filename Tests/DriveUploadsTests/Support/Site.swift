@@ -3,6 +3,7 @@ import DriveDatabase
 import DriveEvents
 import DriveModel
 import DriveStorage
+import DriveTasks
 import DriveUploads
 import EngineTestSupport
 import Foundation
@@ -48,7 +49,9 @@ struct Site: Sendable {
     }
 
     /// Starts the services as a new process would. `boot` is another one where the machine restarted.
-    func start(boot: String = "boot-1", faults: String = "", _ change: (inout UploadSettings) -> Void = { _ in }) async throws -> Instance {
+    func start(
+        boot: String = "boot-1", faults: String = "", tasks: TaskEngine? = nil, _ change: (inout UploadSettings) -> Void = { _ in }
+    ) async throws -> Instance {
         var settings = Self.settings
         change(&settings)
         let clock = clock
@@ -61,7 +64,7 @@ struct Site: Sendable {
         try await pools.start(preferred: nil)
         let uploads = UploadService(
             database: database, pools: pools, io: io, settings: settings, surroundings: clock.surroundings, bootId: boot,
-            logger: Engine.logger)
+            tasks: tasks, logger: Engine.logger)
         return Instance(
             uploads: uploads, pools: pools, files: FileService(database: database, pools: pools, surroundings: clock.surroundings),
             bundles: BundleService(database: database, surroundings: clock.surroundings),

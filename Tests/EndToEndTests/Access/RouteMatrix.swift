@@ -31,6 +31,8 @@ enum RouteMatrix {
         var headers: [(String, String)] = []
         /// What who may call it hears, where that is no success.
         var answer: Int?
+        /// What is heard without a token.
+        var anonymousAnswer = 401
         /// The answer to who may call it has no end.
         var isEndless = false
 
@@ -105,7 +107,7 @@ enum RouteMatrix {
         Route(method: .GET, path: "/events", access: .caller, isEndless: true),
         Route(method: .GET, path: "/events?task={customId}", access: .owner, isEndless: true),
         // Whose task a filter names is looked at when the WebSocket is there.
-        Route(method: .GET, path: "/ws", access: .caller, answer: 426),
+        Route(method: .GET, path: "/ws", access: .caller, answer: 426, anonymousAnswer: 426),
     ]
 
     private static let tusVersion = ("Tus-Resumable", "1.0.0")

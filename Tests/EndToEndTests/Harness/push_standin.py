@@ -11,7 +11,8 @@ Answers: `POST /control/script` with a list of `{"for": "webpush"|"apns"|"fcm"|"
 forgets them. A request with a mistake in it gets 400 whatever the script says.
 
 Every request is a line of JSON in FOLDER/seen.jsonl: `for`, `httpVersion`, `path`, `headers` (without the sign-in),
-`claims`, `payload` (decrypted), `problems` (what was wrong with it; empty where all is well), and `status` (null: never).
+`claims`, `payload` (decrypted), `problems` (what was wrong with it; empty where all is well), `status` (null: never), and
+`time` (of a monotonic clock, in seconds).
 """
 
 import argparse
@@ -266,7 +267,7 @@ class StandIn:
         shown = {name: value for name, value in request.headers.items() if name != "authorization"}
         line = {
             "for": kind, "httpVersion": request.version, "path": request.path, "headers": shown, "claims": request.claims,
-            "payload": request.payload, "problems": request.problems, "status": status,
+            "payload": request.payload, "problems": request.problems, "status": status, "time": time.monotonic(),
         }
         self.seen.write(json.dumps(line, ensure_ascii=False) + "\n")
         self.seen.flush()

@@ -5,8 +5,9 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// The server is killed again and again, between the commits of changes and the frames that tell of them: who comes back with
-/// the number of its last event misses no end of a task. `DRIVE_LIVE_ROUNDS` says how often (5), `DRIVE_LIVE_SEED` what is done.
+/// The server is killed again and again: at any time from outside, and by itself right behind a commit, before a frame can tell of it.
+/// Who comes back with the number of its last event misses no end of a task or an upload. `DRIVE_LIVE_ROUNDS` says how often (5;
+/// `make crash`: 200), `DRIVE_LIVE_SEED` what is done.
 @Suite(.timeLimit(.minutes(30))) struct LiveCrashTests {
     private static func setting(_ name: String, _ otherwise: UInt64) -> UInt64 {
         ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) } ?? otherwise
@@ -20,19 +21,26 @@ import Testing
             let token = try await data.token(account: "a")
             var generator = SeededGenerator(seed: seed)
             var events: [LivePacket] = []
+            // Events that were committed and not told before the server was gone.
+            var untold: Int64 = 0
             for round in 0..<rounds {
-                let server = try await ServerProcess.start(data)
+                // Past those of the start, and soon enough that the pause below is seldom shorter.
+                let commit = Int.random(in: 20...90, using: &generator)
+                let dies = round.isMultiple(of: 2)
+                let faults = dies ? ["DRIVE_FAULTS": "database.commit.after:kill@\(commit)"] : [:]
+                let server = try await ServerProcess.start(data, environment: faults)
                 defer { server.kill() }
                 let client = TestClient(base: server.base, token: token)
                 let last = events.last?.sequence ?? 0
+                untold += try await Self.lastEvent(client) - last
                 let live = try await LiveSocket.open(server.port, "/ws?since=\(last)", token: token)
                 #expect(try await live.begin(as: "resumed").sequence == last, "round \(round)")
                 let works = (0..<3).map { _ in generator.next() }
-                let pause = Duration.milliseconds(Int64.random(in: 30...700, using: &generator))
+                let pause = dies ? Duration.seconds(2) : .milliseconds(Int64.random(in: 30...700, using: &generator))
                 let came = try await withThrowingTaskGroup(of: Void.self) { group in
                     for work in works { group.addTask { await Self.work(client, seed: work) } }
                     group.addTask {
-                        try await Task.sleep(for: pause)
+                        try await Self.pause(pause, orEndOf: server)
                         server.kill()
                     }
                     var came: [LivePacket] = []
@@ -47,9 +55,19 @@ import Testing
                 #expect(try await server.waitForEnd() == .signalled(SIGKILL))
                 events += came
             }
-            try await compare(data, token, events, seed: seed)
+            try await compare(data, token, events, untold, seed: seed)
         }
         try await data.expectClean()
+    }
+
+    /// The number of the account's last event.
+    private static func lastEvent(_ client: TestClient) async throws -> Int64 {
+        try await LiveSocket.open(client.port, token: client.token).packet("ready").data["sequence"]?.integer ?? 0
+    }
+
+    private static func pause(_ time: Duration, orEndOf server: ServerProcess) async throws {
+        let end = ContinuousClock.now + time
+        while ContinuousClock.now < end, server.ended == nil { try await Task.sleep(for: .milliseconds(10)) }
     }
 
     /// Makes tasks and brings them to all their ends, until the server is gone.
@@ -59,7 +77,11 @@ import Testing
             while true {
                 // The lease must be of the task that was made here.
                 let kind = "crash-\(seed)-\(generator.next())"
-                let choice = Int.random(in: 0..<6, using: &generator)
+                let choice = Int.random(in: 0..<7, using: &generator)
+                if choice == 6 {
+                    try await upload(client, &generator)
+                    continue
+                }
                 let task: JSONValue = ["type": "Custom", "kind": .string(kind)]
                 if choice == 5 {
                     let tasks = Array(repeating: task, count: Int.random(in: 2...40, using: &generator))
@@ -88,12 +110,37 @@ import Testing
         }
     }
 
+    /// An upload that ends well, is cancelled, or stays begun.
+    private static func upload(_ client: TestClient, _ generator: inout SeededGenerator) async throws {
+        let content = bytes(Int.random(in: 1...1000, using: &generator), seed: generator.next())
+        let made = try await client.create(size: content.count, chunkSize: nil)
+        guard made.status == 200, let id = made.json["taskId"]?.string else { return }
+        _ = try await client.sendChunk("0", taskId: id, bytes: content)
+        switch Int.random(in: 0..<4, using: &generator) {
+        case 0: break
+        case 1: _ = try await client.change(id, "cancel")
+        default: _ = try await client.complete(id)
+        }
+    }
+
+    /// All pages of a list.
+    private static func all<Value: Decodable>(_ path: String, _ client: TestClient) async throws -> [Value] {
+        var values: [Value] = []
+        while true {
+            let page: [Value] = try await client.get("\(path)?limit=500&offset=\(values.count)").decode()
+            if page.isEmpty { return values }
+            values += page
+        }
+    }
+
     /// The last time: what the client was told, against what the server knows.
-    private func compare(_ data: DataFolder, _ token: String, _ before: [LivePacket], seed: UInt64) async throws {
+    private func compare(_ data: DataFolder, _ token: String, _ before: [LivePacket], _ untold: Int64, seed: UInt64) async throws {
         let server = try await ServerProcess.start(data)
         defer { server.kill() }
         let client = TestClient(base: server.base, token: token)
-        let live = try await LiveSocket.open(server.port, "/ws?since=\(before.last?.sequence ?? 0)", token: token)
+        let last = before.last?.sequence ?? 0
+        #expect(try await untold + Self.lastEvent(client) - last > 0, "some kill fell between a commit and its frame (seed \(seed))")
+        let live = try await LiveSocket.open(server.port, "/ws?since=\(last)", token: token)
         try await live.begin(as: "resumed")
         let marker = try await client.makeCustom("crash-marker")
         try await client.changed(marker.taskId, "cancel")
@@ -109,12 +156,7 @@ import Testing
 
         let ends = ["task.completed": TaskStatus.completed, "task.failed": .failed, "task.cancelled": .cancelled, "task.expired": .expired]
         let told = Dictionary(grouping: events.filter { $0.taskId != nil }) { $0.taskId ?? "" }
-        var tasks: [TaskSummary] = []
-        while true {
-            let page: [TaskSummary] = try await client.get("/tasks?limit=500&offset=\(tasks.count)").decode()
-            if page.isEmpty { break }
-            tasks += page
-        }
+        let tasks: [TaskSummary] = try await Self.all("/tasks", client)
         #expect(Set(tasks.map(\.taskId)) == Set(told.keys), "every task was told of, and no other (seed \(seed))")
         #expect(tasks.count > 10 && Set(tasks.map(\.status)).isSuperset(of: [.completed, .failed, .cancelled]), "\(tasks.count) tasks")
         for task in tasks {
@@ -123,6 +165,10 @@ import Testing
             let end = own.compactMap { ends[$0.type] }
             #expect(end == (task.status.isTerminal ? [task.status] : []), "\(task.status): \(own) (seed \(seed))")
         }
+        let uploads = tasks.filter { $0.type == .fileUpload && $0.status == .completed }
+        let files: [CloudFile] = try await Self.all("/files/me", client)
+        let toldFiles = events.filter { $0.type == "file.created" }.compactMap { $0.data["fileId"]?.string }
+        #expect(!uploads.isEmpty && toldFiles.sorted() == files.map(\.id).sorted(), "\(uploads.count) uploads (seed \(seed))")
         #expect(try await server.terminate() == .exited(0))
     }
 }

@@ -135,13 +135,7 @@ import Testing
             progress.allSatisfy {
                 $0.data.object.map { Set($0.keys) } == ["taskId", "name", "type", "progress", "status", "lastActivity"]
             }, "\(events)")
-        let values = progress.compactMap { event -> Double? in
-            switch event.data["progress"] {
-            case .double(let value): value
-            case .integer(let value): Double(value)
-            default: nil
-            }
-        }
+        let values = progress.compactMap { Self.number($0.data["progress"]) }
         #expect(values.count == progress.count && values == values.sorted() && Set(values).count == values.count, "\(values)")
         #expect((1...20).contains(values.count) && values.last == 100, "every five points, and the last: \(values)")
         let last = try #require(events.last?.data)
@@ -158,6 +152,93 @@ import Testing
         _ = try await client.delete("/files/upload/task/\(upload.taskId)")
         let events = try await live.packets { ["task.cancelled", "task.completed", "task.failed"].contains($0.type) }
         #expect(events.map(\.type) == ["task.created", "task.cancelled"], "\(events)")
-        #expect(events.last?.data["status"] == "Cancelled" && events.last?.taskId == upload.taskId)
+        let end = try #require(events.last)
+        let task = try await client.task(upload.taskId)
+        #expect(
+            end.data == [
+                "taskId": .string(upload.taskId), "name": "Upload File", "type": "FileUpload", "status": "Cancelled",
+                "changedAt": .string(task.completedAt.map { "\($0)" } ?? ""), "errorMessage": .string(task.errorMessage ?? ""),
+            ], "\(end)")
+    }
+
+    /// An upload that fails for good says so as any task does. Its bytes are not those that its creation promised.
+    @Test func aFailedUploadIsTold() async throws {
+        let tus = try await TusClient.shared("live-upload-failed")
+        let live = try await LiveSocket.signedIn(tus.drive)
+        let upload = try await tus.begin(5, ["Upload-Metadata: \(tusPair("hash", sha256(Array("other".utf8))))"])
+        #expect(try await tus.patch(upload, 0, "bytes").status == 422)
+        let end = try #require(try await live.packets { $0.type == "task.failed" }.last)
+        let task = try await tus.drive.task(end.taskId ?? "")
+        #expect(
+            end.data == [
+                "taskId": .string(task.taskId), "name": "Upload File", "type": "FileUpload", "errorCode": "HASH_MISMATCH",
+                "failedAt": .string(task.completedAt.map { "\($0)" } ?? ""), "errorMessage": .string(task.errorMessage ?? ""),
+            ], "\(end)")
+    }
+
+    /// The first specification's events, beside those of the tasks, for uploads that ask for them (drive-v1, "WebSocket Events").
+    @Test(arguments: Way.allCases) func whoAsksIsToldOfUploads(way: Way) async throws {
+        let client = try await SharedServer.client("live-legacy-\(way)")
+        let live = try await open(way, client)
+        let content = bytes(10 * 65_536)
+        let silent = try await client.begin(bytes(65_536))
+        try await client.sendChunks(silent.indexes, of: silent)
+        _ = try await client.finish(silent.taskId)
+
+        let whole = try await client.begin(content, name: "document.pdf", more: ["legacyUploadEvents": true])
+        try await client.sendChunks(whole.indexes, of: whole)
+        let file = try await client.finish(whole.taskId)
+        let given = try await client.begin(content, name: "given-up.pdf", more: ["legacyUploadEvents": true])
+        _ = try await client.delete("/files/upload/task/\(given.taskId)")
+
+        let events = try await live.packets { $0.type == "upload.failed" }.filter { $0.type.hasPrefix("upload.") }
+        let size = JSONValue.integer(Int64(content.count))
+        #expect(events.allSatisfy { $0.taskId != silent.taskId }, "nobody asked for it: \(events)")
+        let (progress, ends) = (events.dropLast(2), events.suffix(2))
+        #expect((1...10).contains(progress.count) && progress.allSatisfy { $0.type == "upload.progress" }, "\(events)")
+        for event in progress {
+            let chunks = try #require(event.data["chunksUploaded"]?.integer)
+            #expect(
+                event.data == [
+                    "taskId": .string(whole.taskId), "fileName": "document.pdf", "fileSize": size, "chunksUploaded": .integer(chunks),
+                    "chunksTotal": 10, "progress": event.data["progress"] ?? .null, "status": "InProgress",
+                    "lastActivity": event.data["lastActivity"] ?? .null,
+                ], "\(event)")
+            #expect(Self.number(event.data["progress"]) == Double(chunks) * 10, "\(event)")
+            #expect(event.data["lastActivity"]?.string.flatMap { Timestamp($0) } != nil, "\(event)")
+        }
+        #expect(progress.last?.data["chunksUploaded"] == 10)
+        let task = try await client.task(whole.taskId)
+        #expect(ends.first?.type == "upload.completed")
+        #expect(
+            ends.first?.data == [
+                "taskId": .string(whole.taskId), "fileId": .string(file.id), "fileName": "document.pdf", "fileSize": size,
+                "completedAt": .string(task.completedAt.map { "\($0)" } ?? ""),
+            ], "\(ends)")
+        let cancelled = try await client.task(given.taskId)
+        #expect(
+            ends.last?.data == [
+                "taskId": .string(given.taskId), "fileName": "given-up.pdf", "fileSize": size,
+                "failedAt": .string(cancelled.completedAt.map { "\($0)" } ?? ""),
+                "errorMessage": .string(cancelled.errorMessage ?? ""),
+            ], "\(ends)")
+    }
+
+    /// Few chunks, then silence: how far it came is told a second later, not with the next chunk.
+    @Test func aSilenceHidesNothing() async throws {
+        let client = try await SharedServer.client("live-silence")
+        let live = try await LiveSocket.signedIn(client)
+        let upload = try await client.begin(bytes(100 * 65_536))
+        try await client.sendChunks(0..<9, of: upload)
+        let seen = try await live.packets { Self.number($0.data["progress"]) == 9 }
+        #expect(seen.compactMap { Self.number($0.data["progress"]) }.first == 5, "\(seen)")
+    }
+
+    private static func number(_ value: JSONValue?) -> Double? {
+        switch value {
+        case .double(let value): value
+        case .integer(let value): Double(value)
+        default: nil
+        }
     }
 }

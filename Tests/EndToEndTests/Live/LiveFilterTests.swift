@@ -2,7 +2,8 @@ import DriveModel
 import Foundation
 import Testing
 
-/// Everybody gets the events of his own account, and of those the ones he asked for.
+/// Everybody gets the events of his own account, and of those the ones he asked for (scenario 41: the streams' share; the handshake's is
+/// in `LiveSignInTests`, the routes' in `AccessMatrixTests`).
 @Suite(.timeLimit(.minutes(1))) struct LiveFilterTests {
     @Test func anotherAccountsEventsStayHidden() async throws {
         let owner = try await SharedServer.client("live-owner")
@@ -14,20 +15,30 @@ import Testing
         let kind = uniqueKind("live-own")
         let first = try await owner.makeCustom(kind)
 
-        // An id that is known does not help.
-        for ids in [[first.taskId], ["no-such-task"], [first.taskId, "no-such-task"]] {
+        // An id that is known does not help, and is told like one that nobody has: by its name alone.
+        let mine = try await stranger.makeCustom(uniqueKind("live-stranger"))
+        try await other.packet("task.created")
+        func details(_ id: String) -> JSONValue { ["rule": "taskId", "taskId": .string(id)] }
+        let unknown = [first.taskId, "no-such-task"]
+        let both = try #require(unknown.min())
+        for (ids, named) in [([first.taskId], first.taskId), ([unknown[1]], unknown[1]), (unknown, both), ([mine.taskId] + unknown, both)] {
             try await other.send(["type": "subscribe", "data": ["taskIds": .array(ids.map { .string($0) })]])
             let error = try await other.packet("error")
             #expect(error.data["code"] == "TASK_NOT_FOUND" && error.data["status"] == 404, "\(error)")
+            #expect(error.data["message"]?.string == "There is no task with the id \(named).", "\(error)")
+            #expect(error.data["details"] == details(named), "\(error)")
         }
-        let refused = try await LiveSocket.open(stranger.port, "/ws?task=\(first.taskId)", token: stranger.token)
+        let refused = try await LiveSocket.open(
+            stranger.port, "/ws?task=\(mine.taskId)&task=\(first.taskId)", token: stranger.token)
         let (close, packets) = try await refused.closed()
         #expect(close.code == 1008 && packets.map { $0.data["code"]?.string } == ["TASK_NOT_FOUND"], "\(close) \(packets)")
+        #expect(packets.first?.data["details"] == details(first.taskId) && close.reason.contains(first.taskId), "\(close) \(packets)")
         do {
             _ = try await LiveStream.open(stranger.port, "/api/events?task=\(first.taskId)", token: stranger.token)
             Issue.record("a stream of another account's task")
         } catch let error as LiveSocket.Refused {
             expectRefusal(error.reply, 404, "TASK_NOT_FOUND")
+            #expect(error.reply.error?.details["taskId"]?.string == first.taskId, "\(error)")
         }
 
         try await owner.changed(first.taskId, "cancel")

@@ -92,11 +92,11 @@ import Testing
         try await expectError(#"{"type":"auth"}"#, "INVALID_REQUEST", "token")
         try await expectError(#"{"type":"auth","token":"x","since":-1}"#, "INVALID_REQUEST", "since")
         try await expectError(#"{"type":"auth","token":"x","since":"1060"}"#, "INVALID_REQUEST", "since")
-        try await expectError(String(repeating: "[", count: 60_000), "INVALID_REQUEST", "json")
+        try await expectError(String(repeating: "[", count: 60_000), "INVALID_REQUEST", "depth")
 
         // The sign-in in pieces, cut within a character, with a ping between them.
-        let auth = Array(#"{"name":"ü","type":"auth","token":"\#(client.token ?? "")"}"#.utf8)
-        let cuts = [0, 10, 60, auth.count]
+        let auth = Array(#"{"endpoint":"ü","type":"auth","token":"\#(client.token ?? "")"}"#.utf8)
+        let cuts = [0, 14, 60, auth.count]
         for (index, (start, end)) in zip(cuts, cuts.dropFirst()).enumerated() {
             let opcode = index == 0 ? LiveFrame.text : LiveFrame.continuation
             await live.send(LiveFrame(opcode: opcode, payload: Array(auth[start..<end]), isFinal: end == auth.count))

@@ -4,7 +4,8 @@ import NIOHTTP1
 import TestSupport
 import Testing
 
-/// PostgreSQL is gone for a minute, not only its connections: those who listen stay, nothing is lost, and what happened meanwhile is told.
+/// PostgreSQL is gone for a minute, not only its connections: those who listen stay, nothing can happen meanwhile, and what happens
+/// afterwards is told without a gap. The minute is the one, too, after which a peer that answers no ping is gone.
 @Suite(.enabled(if: PrivatePostgres.programs != nil, "there is no PostgreSQL to start here"), .timeLimit(.minutes(4)))
 struct LiveOutageTests {
     private static let outage = Duration.seconds(60)
@@ -32,7 +33,11 @@ struct LiveOutageTests {
         let stream = try await LiveStream.open(server.port, token: client.token)
         try await stream.begin()
         let before = try await client.makeCustom("live-outage")
-        for source in [live, stream] as [any LiveSource] { try await source.packets(through: "task.created", of: before.taskId) }
+        for source in [live, stream] as [any LiveSource] { _ = try await source.packets(through: "task.created", of: before.taskId) }
+        // One says nothing at all, one answers the server's pings and says nothing else.
+        let (silent, quiet) = (try await LiveSocket.signedIn(client), try await LiveSocket.signedIn(client))
+        async let silence: Void = Self.expectDropped(silent)
+        async let last = quiet.packets(within: .seconds(150)) { $0.type == "task.created" }
 
         try await postgres.crash()
         let back = ContinuousClock.now + Self.outage
@@ -59,8 +64,25 @@ struct LiveOutageTests {
             expectGapless(events, after: 1)
             #expect(events.map(\.type) == ["task.cancelled", "task.created", "task.cancelled"], "\(events)")
         }
+        try await silence
+        #expect(try await last.map(\.taskId) == [before.taskId, after.taskId], "who answers pings is still there")
         // An outage is said, not shouted: each part of the server has its own line a second at most.
         let warnings = server.log.split(separator: "\n").count { $0.contains(#""level":"warning""#) || $0.contains(#""level":"error""#) }
         #expect(warnings < 600, "\(warnings) lines: \(server.log.suffix(3000))")
+    }
+
+    /// Pinged after 30 s of quiet; gone 30 s later, without a close frame that nobody would read.
+    private static func expectDropped(_ live: LiveSocket) async throws {
+        let start = ContinuousClock.now
+        let ping = try await live.frame(within: .seconds(40))
+        let pinged = ContinuousClock.now - start
+        #expect(ping == LiveFrame(opcode: LiveFrame.ping) && (.seconds(29)..<(.seconds(35))).contains(pinged), "\(ping) after \(pinged)")
+        do {
+            let frame = try await live.frame(within: .seconds(45))
+            Issue.record("\(frame) for who answers no ping")
+        } catch let end as LiveClosed {
+            let gone = ContinuousClock.now - start
+            #expect(!end.hasFrame && (.seconds(59)..<(.seconds(65))).contains(gone), "\(end) after \(gone)")
+        }
     }
 }

@@ -3,7 +3,7 @@ import Foundation
 import NIOHTTP1
 import Testing
 
-/// How a client signs in, and what its stream begins with.
+/// How a client signs in, what its stream begins with, and when it ends (scenarios 40 and 41).
 @Suite(.timeLimit(.minutes(1))) struct LiveSignInTests {
     enum Way: CaseIterable, Sendable { case header, query, message, messageLater }
 
@@ -30,9 +30,9 @@ import Testing
         }
         let ready = try await live.packet("ready")
         #expect(ready.data["accountId"]?.string?.lowercased() == HandSignedToken(token)?.account?.lowercased())
-        #expect(ready.data["beginning"] == "now" && ready.data.object?.count == 3, "\(ready)")
+        #expect(ready.data["beginning"] == "now" && ready.data.object?.count == 4, "\(ready)")
         let sequence = try #require(ready.data["sequence"]?.integer)
-        #expect(sequence == 4, "three were created, and one was cancelled")
+        #expect(sequence == 4 && ready.data["latest"] == 4, "three were created, and one was cancelled")
         let snapshot = try await live.packet("snapshot")
         #expect(snapshot.data["sequence"]?.integer == sequence && snapshot.data["isComplete"] == true)
         let tasks = try JSONDecoder().decode(
@@ -45,16 +45,25 @@ import Testing
         #expect(event.sequence == sequence + 1 && event.taskId == next.taskId, "\(event)")
     }
 
-    @Test func aTokenThatIsRefusedOpensNothing() async throws {
-        let client = try await SharedServer.client("live-refused")
-        let upload = try await client.begin(bytes(1))
-        for (token, status, code) in [("nonsense", 401, "UNAUTHENTICATED"), (upload.sessionToken, 403, "FORBIDDEN")] {
-            for target in ["/ws", "/ws?token=\(token)"] {
+    /// What is wrong with a handshake is told also to who would sign in by a message; a token that is bad comes first.
+    @Test func aBrokenHandshakeIsToldWithoutAToken() async throws {
+        let client = try await SharedServer.client("live-broken")
+        let whole = LiveSocket.handshake
+        func without(_ name: String, _ others: String...) -> [String] { whole.filter { !$0.hasPrefix(name + ":") } + others }
+        let broken: [(fields: [String], status: Int, code: String)] = [
+            ([], 426, "UPGRADE_REQUIRED"),
+            (without("Upgrade"), 426, "UPGRADE_REQUIRED"),
+            (without("Sec-WebSocket-Version", "Sec-WebSocket-Version: 8"), 426, "UPGRADE_REQUIRED"),
+            (without("Sec-WebSocket-Key", "Sec-WebSocket-Key: short"), 400, "INVALID_REQUEST"),
+            (whole + ["Sec-WebSocket-Extensions: ;"], 400, "INVALID_REQUEST"),
+        ]
+        for (fields, status, code) in broken {
+            for (token, status, code) in [(nil, status, code), (client.token, status, code), ("nonsense", 401, "UNAUTHENTICATED")] {
                 do {
-                    _ = try await LiveSocket.open(client.port, target, token: target == "/ws" ? token : nil)
-                    Issue.record("a WebSocket for \(code)")
+                    _ = try await LiveSocket.open(client.port, token: token, fields: fields)
+                    Issue.record("a WebSocket for \(fields)")
                 } catch let error as LiveSocket.Refused {
-                    expectRefusal(error.reply, status, code)
+                    expectRefusal(error.reply, status, code, comment: "\(fields)")
                 }
             }
         }
@@ -63,29 +72,36 @@ import Testing
     enum Token: CaseIterable, Sendable {
         case wrong, expired, revoked, session, worker, disabled
 
-        var code: Int {
+        /// The status that answers a handshake, the code of a close frame, and the error in both.
+        var refusal: (status: Int, close: Int, code: String) {
             switch self {
-            case .wrong, .expired, .revoked, .disabled: 4401
-            case .session, .worker: 4403
+            case .wrong, .expired: (401, 4401, "UNAUTHENTICATED")
+            case .revoked: (401, 4401, "TOKEN_REVOKED")
+            case .disabled: (403, 4401, "ACCOUNT_DISABLED")
+            case .session, .worker: (403, 4403, "FORBIDDEN")
             }
         }
     }
 
-    @Test(arguments: Token.allCases)
-    func aTokenThatIsRefusedInTheMessageEndsTheConnection(_ kind: Token) async throws {
+    /// By the header and in the query it opens nothing; in the message it ends the connection.
+    @Test(arguments: Token.allCases) func aTokenThatIsRefusedOpensNothing(_ kind: Token) async throws {
         let server = try await SharedServer.get()
-        let account = "live-refused-\(kind)"
-        let client = TestClient(base: server.base, token: try await token(kind, account: account, of: server))
+        let client = TestClient(base: server.base, token: try await token(kind, account: "live-refused-\(kind)", of: server))
+        let token = try #require(client.token)
+        for (target, field) in [("/ws", token), ("/ws?token=\(token)", nil)] {
+            do {
+                _ = try await LiveSocket.open(client.port, target, token: field)
+                Issue.record("a WebSocket for \(kind)")
+            } catch let error as LiveSocket.Refused {
+                expectRefusal(error.reply, kind.refusal.status, kind.refusal.code, comment: field == nil ? "query" : "header")
+            }
+        }
         let live = try await LiveSocket.open(client.port)
         await live.signIn(client)
         let (close, packets) = try await live.closed()
-        #expect(close.code == kind.code, "\(close)")
+        #expect(close.code == kind.refusal.close, "\(close)")
         #expect(packets.map(\.type) == ["error"] && packets.first?.data["message"]?.string == close.reason, "\(packets), \(close)")
-        let codes: [Token: String] = [
-            .wrong: "UNAUTHENTICATED", .expired: "UNAUTHENTICATED", .revoked: "TOKEN_REVOKED", .disabled: "ACCOUNT_DISABLED",
-            .session: "FORBIDDEN", .worker: "FORBIDDEN",
-        ]
-        #expect(packets.first?.data["code"]?.string == codes[kind], "\(packets)")
+        #expect(packets.first?.data["code"]?.string == kind.refusal.code, "\(packets)")
     }
 
     private func token(_ kind: Token, account: String, of server: ServerProcess) async throws -> String {
@@ -125,6 +141,9 @@ import Testing
 
     // MARK: What ends later
 
+    /// A second, and half of one for a busy machine.
+    private static let endsWithin = Duration.milliseconds(1500)
+
     enum Ending: CaseIterable, Sendable { case revoked, disabled }
 
     /// Within a second of the end of the command, on both kinds of streams; others of the account are left alone.
@@ -144,17 +163,17 @@ import Testing
         case .disabled: try await server.data.drive("account", "disable", account)
         }
         let start = ContinuousClock.now
-        async let closing = live.closed()
+        async let closing = live.closing()
         let last = try await stream.packet("closed")
         let streamTime = ContinuousClock.now - start
-        let (close, packets) = try await closing
+        let (close, closed, packets) = try await closing
         let code = ending == .revoked ? "TOKEN_REVOKED" : "ACCOUNT_DISABLED"
         #expect(close.code == 4401, "\(close)")
         #expect(packets.map { $0.data["code"]?.string } == [code], "\(packets)")
         #expect(last.data["code"]?.string == code && last.data["message"]?.string == close.reason, "\(last)")
         #expect(try await stream.block() == nil, "nothing comes after it")
-        // A second, and half of one for a busy machine.
-        #expect(streamTime < .milliseconds(1500), "\(streamTime)")
+        #expect(streamTime < Self.endsWithin, "\(streamTime)")
+        #expect(closed - start < Self.endsWithin, "\(closed - start)")
 
         let task = try await other.makeCustom(uniqueKind("live-ending"))
         #expect(try await stays.packet("task.created").taskId == task.taskId)
@@ -176,12 +195,15 @@ import Testing
         #expect(try await renewed.packet("ready").data["beginning"] == "resumed")
 
         let end = try #require(client.token.flatMap { HandSignedToken($0)?.claims["exp"]?.integer })
-        async let closing = live.closed()
+        async let closing = live.closing()
         #expect(try await stream.packet("closed").data["code"] == "UNAUTHENTICATED")
-        let (close, _) = try await closing
+        let streamEnd = ContinuousClock.now
+        let (close, closed, _) = try await closing
         #expect(close.code == 4401, "\(close)")
-        let late = Date().timeIntervalSince1970 - Double(end)
-        #expect((-0.1...1.5).contains(late), "\(late) s after its end")
+        let due = ContinuousClock.now - .seconds(Date().timeIntervalSince1970 - Double(end))
+        for time in [streamEnd - due, closed - due] {
+            #expect((.milliseconds(-100)..<Self.endsWithin).contains(time), "\(time) after its end")
+        }
 
         let task = try await newer.makeCustom(uniqueKind("live-runs-out"))
         #expect(try await renewed.packet("task.created").taskId == task.taskId)

@@ -68,7 +68,10 @@ import Testing
 
     @Test func aWrongQueryIsRefused() async throws {
         let client = try await SharedServer.client("live-sse-wrong")
-        for query in ["since=x", "since=-1", "types=task", "types=task.created,nonsense", "types=a.b.c"] {
+        for query in [
+            "since=x", "since=-1", "since=", "since=1&since=2", "types=not%20a%20type", "types=task.created,%C3%BC", "types=", "types=,",
+            "types=task.*&types=file.*", "task=", "deviceId=", "lastEventId=abc",
+        ] {
             for target in ["/api/events", "/ws"] {
                 let target = "\(target)?\(query)"
                 do {
@@ -80,8 +83,17 @@ import Testing
                     Issue.record("a stream for \(target)")
                 } catch let error as LiveSocket.Refused {
                     expectRefusal(error.reply, 400, "INVALID_REQUEST", comment: target)
+                    let rule = String(query.prefix { $0 != "=" })
+                    #expect(error.reply.error?.details["rule"]?.string == rule, "\(target): \(error)")
                 }
             }
+        }
+        do {
+            _ = try await LiveStream.open(client.port, "/api/events?since=1", token: client.token, fields: ["Last-Event-ID: abc"])
+            Issue.record("a stream after abc")
+        } catch let error as LiveSocket.Refused {
+            expectRefusal(error.reply, 400, "INVALID_REQUEST")
+            #expect(error.reply.error?.message == "Last-Event-ID is the number of an event, from 0.", "\(error)")
         }
         for (target, status) in [("/api/events", 401), ("/api/events?token=x", 401)] {
             do {

@@ -47,19 +47,41 @@ import Testing
         #expect(watch.log == "Watching all events after #0; Ctrl-C ends.\n")
     }
 
+    @Test func aTaskIsWatchedAlone() async throws {
+        let client = try await SharedServer.client("watch-task")
+        let task = try await client.makeCustom(uniqueKind("watch-task"))
+        let other = try await client.makeCustom(uniqueKind("watch-task"))
+        let watches = try [[], ["--json"]].map { try Self.start(["watch", "--task", task.taskId, "--since", "0"] + $0, client) }
+        for watch in watches {
+            try await eventually(within: .seconds(20), "its beginning") { watch.output.contains("task.created") }
+        }
+        try await client.changed(other.taskId, "pause")
+        try await client.changed(task.taskId, "pause")
+        try await client.changed(other.taskId, "cancel")
+        try await client.changed(task.taskId, "cancel")
+        for watch in watches {
+            try await eventually(within: .seconds(20), "its end") { watch.output.contains("task.cancelled") }
+            let lines = watch.output.split(separator: "\n")
+            let events = lines.compactMap { line in ["created", "paused", "cancelled"].first { line.contains("task.\($0)") } }
+            #expect(events == ["created", "paused", "cancelled"], "those that waited and those that came: \(lines)")
+            #expect(!watch.output.contains(other.taskId), "\(lines)")
+        }
+    }
+
     @Test func saysWhatItWaitsFor() async throws {
         let client = try await SharedServer.client("watch-words")
         let task = try await client.makeCustom(uniqueKind("watch-words"))
         let cases: [([String], String)] = [
-            ([], "Watching all events after #1; Ctrl-C ends.\n1 tasks are open (drive tasks).\n"),
+            ([], "Watching all events after #1; Ctrl-C ends.\n1 task is open (drive tasks).\n"),
             (
                 ["--types", "task.*,file.*", "--task", task.taskId, "--since", "1"],
                 "Watching task.*, file.* of task \(task.taskId) after #1; Ctrl-C ends.\n"
             ),
             (
-                ["--since", "5000", "--types", "moon.full"],
-                "There is no event #5000 yet; the last one is #1.\nWarning: No event of Drive has the type moon.full.\n"
-                    + "Watching moon.full after #1; Ctrl-C ends.\n1 tasks are open (drive tasks).\n"
+                ["--since", "5000", "--types", "task.complete,moon.full"],
+                "There is no event #5000 yet; the last one is #1.\n"
+                    + "Warning: No event of Drive has the type task.complete; did you mean task.completed?\n"
+                    + "Watching task.complete, moon.full after #1; Ctrl-C ends.\n1 task is open (drive tasks).\n"
             ),
         ]
         for (options, text) in cases {
@@ -75,6 +97,46 @@ import Testing
             try await eventually(within: .seconds(20), "an event") { watch.output.contains("task.created") }
             #expect(watch.log.isEmpty, "\(option): \(watch.log)")
             #expect(watch.output.contains(#""type":"ready""#) == (option == "--json"), "\(watch.output)")
+        }
+    }
+
+    /// It is watched all the same: a retry may come.
+    @Test func aTaskThatHasEndedIsSaid() async throws {
+        let client = try await SharedServer.client("watch-ended")
+        let ended = try await client.makeCustom(uniqueKind("watch-ended"))
+        let open = try await client.makeCustom(uniqueKind("watch-ended"))
+        try await client.changed(ended.taskId, "cancel")
+        let watch = try Self.start(["watch", "--since", "3", "--task", open.taskId, "--task", ended.taskId], client)
+        try await Self.said("Task \(ended.taskId) has ended already (Cancelled).\n", by: watch)
+        #expect(!watch.log.contains("Task \(open.taskId)"), "\(watch.log)")
+        try await client.changed(ended.taskId, "retry")
+        try await eventually(within: .seconds(20), "what comes of it") { watch.output.contains(ended.taskId) }
+    }
+
+    @Test func aNegativeNumberIsRefusedWithTheRule() async throws {
+        for arguments in [["--since", "-1"], ["--since=-1"]] {
+            let result = try await DriveCommand.run(["watch"] + arguments)
+            #expect(result.exit == .exited(64), "\(result)")
+            #expect(result.errors.contains(#"--since is "-1"; it should be a whole number of at least 0."#), "\(result)")
+        }
+    }
+
+    /// A packet of another program says nothing of its time: what came while nobody watched does not look new.
+    @Test func aReplayedPacketShowsNoTimeOfArrival() async throws {
+        try await RingStage.with("watch-packets") { stage in
+            let client = try await stage.client("anna")
+            let user = try client.ringUser
+            func push(_ type: String, error: String? = nil) async throws {
+                try await stage.caller.taken("PushWebSocketPacket", ["user_id": .string(user), "packet": ringPacket(type, error: error)])
+            }
+            try await push("chat.failed", error: "The room is closed.")
+            let watch = try Self.start(["watch", "--since", "0"], client)
+            try await eventually(within: .seconds(20), "the packet") { watch.output.contains("chat.failed") }
+            #expect(watch.output == "          #1  chat.failed  The room is closed.\n")
+            try await push("chat.message")
+            try await eventually(within: .seconds(20), "the next packet") { watch.output.contains("chat.message") }
+            let line = try #require(watch.output.split(separator: "\n").last)
+            #expect(line.contains("#2  chat.message") && line.first?.isNumber == true, "\(line)")
         }
     }
 

@@ -5,51 +5,10 @@ import Testing
 
 /// Notifications to devices, by stand-ins of the push services that check every header, token and ciphertext.
 @Suite(.timeLimit(.minutes(3))) struct PushTests {
-    private struct Scene: Sendable {
-        let services: PushStandIn
-        let client: TestClient
-        let server: ServerProcess
-
-        /// Registers a device; fails the test where that is refused.
-        @discardableResult
-        func register(_ body: JSONValue, as status: Int = 201) async throws -> String {
-            let reply = try await client.send(.PUT, "/notifications/subscription", json: body)
-            try #require(reply.status == status, "\(reply)")
-            return try #require(reply.json["id"]?.string)
-        }
-
-        func registerBrowser(_ number: Int = 0) async throws -> String {
-            try await register(["platform": "webPush", "subscription": services.subscriptions[number]])
-        }
-
-        func devices() async throws -> [JSONValue] {
-            guard case .array(let devices) = try await client.get("/notifications/subscription").json else { return [] }
-            return devices
-        }
-
-        func list() async throws -> [JSONValue] {
-            guard case .array(let items) = try await client.get("/notifications").json else { return [] }
-            return items
-        }
-
-        /// The texts that were pushed, without repetitions.
-        func texts() throws -> Set<String> { Set(try services.pushes().compactMap { $0.payload?["body"]?.string }) }
-    }
-
-    private func with(_ name: String, _ body: @escaping @Sendable (Scene) async throws -> Void) async throws {
-        let services = try await PushStandIn.start()
-        try await withServer(name, environment: services.environment) { server in
-            let client = TestClient(base: server.base, token: try await server.data.token(account: "a"))
-            try await body(Scene(services: services, client: client, server: server))
-        }
-    }
-
-    private static let apnsToken = String(repeating: "ab", count: 32)
-
     @Test func anUploadIsToldToEveryDevice() async throws {
-        try await with("push-all") { scene in
-            for number in 0..<2 { _ = try await scene.registerBrowser(number) }
-            try await scene.register(["platform": "apns", "token": .string(Self.apnsToken), "name": "phone"])
+        try await PushScene.with("push-all") { scene in
+            for number in 0..<2 { try await scene.registerBrowser(number) }
+            try await scene.register(["platform": "apns", "token": .string(PushScene.apnsToken), "name": "phone"])
             try await scene.register(["platform": "fcm", "token": "fcm-token"])
             // Again: the same device.
             try await scene.register(["platform": "fcm", "token": "fcm-token", "name": "tablet"], as: 200)
@@ -65,13 +24,13 @@ import Testing
             }
             let devices = try await scene.client.get("/notifications/subscription")
             let text = String(decoding: devices.body, as: UTF8.self)
-            #expect(!text.contains("fcm-token") && !text.contains(Self.apnsToken) && text.contains("tablet"), "\(text)")
+            #expect(!text.contains("fcm-token") && !text.contains(PushScene.apnsToken) && text.contains("tablet"), "\(text)")
             try await expectMarks(scene)
-            #expect(!scene.server.log.contains(Self.apnsToken), "a token in the log")
+            #expect(!scene.server.log.contains(PushScene.apnsToken), "a token in the log")
         }
     }
 
-    private func expectMarks(_ scene: Scene) async throws {
+    private func expectMarks(_ scene: PushScene) async throws {
         let client = scene.client
         let item = try #require(try await scene.list().first)
         #expect(item["title"] == "Upload complete" && item["readAt"] == nil, "\(item)")
@@ -85,60 +44,11 @@ import Testing
         }
     }
 
-    @Test func aDeviceThatIsGoneIsRemovedAndTheOthersStay() async throws {
-        try await with("push-gone") { scene in
-            let gone = try await scene.registerBrowser(0)
-            try await scene.services.answer([["for": "webpush", "status": 410]])
-            _ = try await scene.client.store([1], name: "one.txt")
-            try await eventually(within: .seconds(20), "the device to go") { try await scene.devices().isEmpty }
-            let kept = try await scene.registerBrowser(0)
-            #expect(kept != gone)
-            _ = try await scene.client.store([2], name: "two.txt")
-            try await scene.services.pushes(2)
-            #expect(try await scene.devices().map { $0["id"]?.string } == [kept])
-        }
-    }
-
-    /// 429, 500 and no answer at all are tried again; what is asked for is heeded.
-    @Test func whatMayPassIsTriedAgain() async throws {
-        try await with("push-again") { scene in
-            _ = try await scene.registerBrowser(0)
-            try await scene.services.answer([["for": "webpush", "status": 429, "headers": ["retry-after": "7"]]])
-            _ = try await scene.client.store([1], name: "again.txt")
-            try await scene.services.pushes(1)
-            let refused = ContinuousClock.now
-            let pushes = try await scene.services.pushes(2, within: .seconds(60))
-            #expect(ContinuousClock.now - refused > .seconds(6), "Retry-After")
-            #expect(pushes.map(\.status) == [429, 201])
-            #expect(pushes[0].payload?["id"] == pushes[1].payload?["id"], "one notification, by its id")
-        }
-    }
-
-    @Test func refusedCredentialsAreToldTheOperatorAndNotTriedAgain() async throws {
-        try await with("push-credentials") { scene in
-            try await scene.register(["platform": "apns", "token": .string(Self.apnsToken)])
-            try await scene.services.answer([["for": "apns", "status": 403, "body": #"{"reason":"InvalidProviderToken"}"#, "times": 3]])
-            for number in 1...3 as ClosedRange<UInt8> { _ = try await scene.client.store([number], name: "\(number).txt") }
-            try await scene.services.pushes(3)
-            try await eventually(within: .seconds(10), "the alert") {
-                scene.server.log.contains("notifications or mails cannot be delivered")
-            }
-            try await eventually(within: .seconds(10), "the failure") {
-                try await scene.devices().first?["lastFailure"] == "403 InvalidProviderToken"
-            }
-            _ = try await scene.client.store([9], name: "after.txt")
-            let pushes = try await scene.services.pushes(4)
-            #expect(pushes.count == 4 && pushes.last?.status == 200, "\(pushes)")
-            let alerts = scene.server.log.components(separatedBy: "notifications or mails cannot be delivered").count - 1
-            #expect(alerts == 1, "\(alerts) alerts")
-        }
-    }
-
     /// While somebody looks, an upload is not told at all, and the rest is listed.
     @Test func whoWatchesIsNotRung() async throws {
-        try await with("push-watching") { scene in
+        try await PushScene.with("push-watching") { scene in
             let client = scene.client
-            _ = try await scene.registerBrowser(0)
+            try await scene.registerBrowser(0)
             let preferences = try await client.send(.PUT, "/notifications/preferences", json: ["task.cancelled": "push"])
             #expect(preferences.json["task.cancelled"] == "push" && preferences.json["task.failed"] == "push", "\(preferences)")
             let live = try await LiveSocket.signedIn(client)

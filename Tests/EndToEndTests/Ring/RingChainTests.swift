@@ -98,6 +98,22 @@ import Testing
         }
     }
 
+    /// Nothing that a worker may say is too long for the other.
+    @Test func theLargestResultsAreShownThere() async throws {
+        try await with("ring-large", isMutual: false) { scene in
+            let (here, there) = (try await LiveSocket.signedIn(scene.here), try await LiveSocket.signedIn(scene.there))
+            let kind = uniqueKind("ring-large")
+            let task = try await scene.here.makeCustom(kind, ["name": .string(String(repeating: "\"", count: 255))])
+            let lease = try await scene.here.leased(kind)
+            let results: JSONValue = ["text": .string(String(repeating: "x", count: (256 << 10) - #"{"text":""}"#.utf8.count))]
+            #expect(try await scene.here.work("complete", lease.leaseId, ["results": results]).status == 200)
+            let (own, far) = (try await shown(here, through: task.taskId), try await shown(there, through: task.taskId))
+            #expect(far.filter { $0[0] != "notification.received" } == own)
+            #expect(own.map { $0[0] } == ["task.created", "task.completed"])
+            #expect((own.last?[2].utf8.count ?? 0) > 256 << 10)
+        }
+    }
+
     /// What came from the other goes back to nobody. Each round is a signal by which what came before it would have returned.
     @Test func twoThatCallEachOtherMakeNoLoop() async throws {
         try await with("ring-loop", isMutual: true) { scene in

@@ -112,10 +112,14 @@ import Testing
                 try await stage.caller.refused("INVALID_ARGUMENT", "SendEmail", request, address)
             }
             try await stage.caller.refused("INVALID_ARGUMENT", "SendEmail", [:])
+            let unnamed = try await stage.caller.call("SendEmail", Self.request("a@example.org", name: "n\n"))
+            #expect(unnamed.details.hasPrefix("email.to_name "), "\(unnamed)")
             // One behind them says that none of them is on its way.
             try await stage.caller.taken("SendEmail", Self.request("last@example.org"))
             mails = try await Self.mails(2, in: folder)
             #expect(mails.count == 2 && mails.contains { $0.to == "last@example.org" }, "\(mails)")
+            let entries = try await stage.audited("mail.send")
+            #expect(entries.map { $0["details"] } == [["domain": "example.org"], ["domain": "example.org"]], "\(entries)")
         }
     }
 

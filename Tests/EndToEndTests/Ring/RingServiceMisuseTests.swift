@@ -39,6 +39,9 @@ import Testing
                 what: "a title with U+0000", method: "SendPushNotificationToUser",
                 request: ["user_id": own, "notification": ringNotification("no\u{0}")]),
             Refusal(
+                what: "an address that runs", method: "SendPushNotificationToUser",
+                request: ["user_id": own, "notification": ringNotification("no", ["action_uri": "javascript:alert(1)"])]),
+            Refusal(
                 what: "the status of an unknown device", code: "NOT_FOUND", method: "GetWebsocketConnectionStatus",
                 request: ["device_id": .string(stranger)]),
             Refusal(what: "no device to remove", method: "UnsubscribePushNotifications", request: ["device_id": ""]),
@@ -47,7 +50,16 @@ import Testing
                 what: "presence of nobody", method: "RingHandlerService/ReceiveWebSocketPacket",
                 request: ["packet": try ringPacket("presence", ["foreground": true])]),
         ]
-        for data in ["{", "[1,2]", "\"text\"", "1", "null", "{} {}", #"{"a":"\u0000"}"#, String(repeating: "[", count: 100_000)] {
+        for meta in [#"{"a\u0000":1}"#, #"{"name":"\u0000"}"#, Self.nested(65), Self.nested(250), Self.nested(500)] {
+            refusals.append(
+                Refusal(
+                    what: "meta \(meta.prefix(20))", method: "SendPushNotificationToUser",
+                    request: ["user_id": own, "notification": ringNotification("no", ["meta": ringBytes(meta)])]))
+        }
+        for data in [
+            "{", "[1,2]", "\"text\"", "1", "null", "{} {}", #"{"a":"\u0000"}"#, #"{"a\u0000":1}"#, #"{"name":["\u0000"]}"#,
+            String(repeating: "[", count: 100_000), Self.nested(65), Self.nested(400),
+        ] {
             let packet: JSONValue = ["type": "chat.message", "data": ringBytes(data)]
             refusals.append(Refusal(what: "data \(data.prefix(20))", request: ["user_id": own, "packet": packet]))
         }
@@ -78,6 +90,14 @@ import Testing
             let caller = stage.caller
             for refusal in try Self.refusals(listener.user) {
                 try await caller.refused(refusal.code, refusal.method, refusal.request, refusal.what)
+            }
+            // By the names of ring.proto, so that a caller finds them there.
+            for (method, field) in [
+                ("PushWebSocketPacketToUsers", "user_ids"), ("PushWebSocketPacketToDevices", "device_ids"),
+                ("GetWebsocketConnectionStatusBatch", "users_id"),
+            ] {
+                let answer = try await caller.call(method, method.hasPrefix("Get") ? [:] : ["packet": try ringPacket("chat.message")])
+                #expect(answer.code == "INVALID_ARGUMENT" && answer.details.hasPrefix("\(field) "), "\(method): \(answer)")
             }
             // A thousand are no crowd.
             let crowd = JSONValue.array((0..<999).map { _ in .string(UUID().uuidString.lowercased()) } + [.string(listener.user)])
@@ -128,10 +148,17 @@ import Testing
             #expect(reply?.status != 200, "\(String(describing: reply))")
             try await stage.caller.taken("PushWebSocketPacket", request)
             #expect(try await stage.heard(listener)[0].count == 1)
+            // The first of them at once, the others with one of later.
+            #expect(try await stage.audited("token.refuse").map { $0["details"] } == [["calls": 1]])
         }
     }
 
     /// A port that is taken, and one that anybody could call, end the start before it says that it is ready.
+    /// Deeper than a thread's stack would take: once it ended the server, at each start anew.
+    private static func nested(_ depth: Int) -> String {
+        String(repeating: "{\"a\":", count: depth) + "1" + String(repeating: "}", count: depth)
+    }
+
     @Test func aWrongSettingEndsTheStart() async throws {
         let taken = try LoopbackSocket.listen()
         defer { close(taken.descriptor) }
@@ -147,6 +174,7 @@ import Testing
                 ["serve", "--data", data.path, "--host", "127.0.0.1", "--port", "0"], environment: environment, atMost: .seconds(20))
             #expect(result.exit == .exited(78), "configuration: \(result.exit) \(result.errors)")
             for text in says { #expect(result.errors.contains(text), "\(result.errors)") }
+            #expect(!result.errors.contains("CancellationError"), "one clear message: \(result.errors)")
             #expect(result.output == "" && !result.errors.contains(RingCaller.token), "\(result.output)\(result.errors)")
         }
     }

@@ -73,6 +73,8 @@ import Testing
         for _ in 0..<2 { try await stage.caller.taken("UnsubscribePushNotifications", ["device_id": .string(device)]) }
         let users = JSONValue.array(try clients.map { .string(try $0.ringUser) })
         #expect(try await clients[0].get("/notifications/subscription").json == [])
+        let entries = try await stage.audited("device.remove")
+        #expect(entries.count == 1 && entries.first?["objectId"] == .string(device), "once, as it went once: \(entries)")
         try await stage.caller.taken("SendPushNotificationToUsers", ["user_ids": users, "notification": ringNotification("Last")])
         let pushes = try await services.pushes(6)
         #expect(pushes.count == 6 && pushes.last?.path == Self.path(of: services.subscriptions[1]), "\(pushes)")

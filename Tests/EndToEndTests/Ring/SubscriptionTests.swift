@@ -3,7 +3,7 @@ import Foundation
 import NIOHTTP1
 import Testing
 
-/// What a server with its default settings takes for a device, and what it refuses.
+/// What a server with its default settings takes for a device, and what it refuses (scenario 44: addresses into the server's network).
 @Suite(.timeLimit(.minutes(1))) struct SubscriptionTests {
     private func refusal(_ client: TestClient, _ body: JSONValue, _ status: Int, rule: String) async throws {
         let reply = try await client.send(.PUT, "/notifications/subscription", json: body)

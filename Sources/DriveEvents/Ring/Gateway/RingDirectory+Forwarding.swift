@@ -37,17 +37,12 @@ extension RingDirectory {
             page.user = RingUser.name(
                 account: account.lowercaseString, issuer: issuer, subject: try found.text("subject"), localIssuer: localIssuer)
             // Up to the number that was read: what is committed in between would make a hole in the page.
-            page.events = try sql.query(
-                """
-                SELECT e.sequence, e.type, e.task_id, e.data, e.relay FROM events e
-                WHERE e.account_id = $1 AND e.sequence > $2 AND e.sequence <= $3 AND e.created_at >= $4 AND \(ForwardRule.isOwn("e"))
-                ORDER BY e.sequence LIMIT $5
-                """,
-                [.uuid(account), .integer(page.start), .integer(page.end), .timestamp(oldest), .int(limit)]
-            ).map { try LiveEvent($0) }
-            page.isMore = page.events.count == limit
-            if page.isMore, let last = page.events.last { page.end = last.sequence }
-            page.events = page.events.withoutSuperseded()
+            let read = try OutboxPage(
+                of: account, after: page.start, upTo: page.end, since: oldest, where: ForwardRule.isOwn("e"),
+                bounds: .init(rows: limit, bytes: limits.pageBytes), in: sql)
+            page.isMore = read.isMore
+            if read.isMore, let end = read.end { page.end = end }
+            page.events = read.events.withoutSuperseded()
             return page
         }
     }

@@ -80,45 +80,18 @@ extension RingDirectory {
             let last =
                 try sql.first("SELECT last_sequence FROM event_sequences WHERE account_id = $1", [.uuid(account)])?
                 .int64("last_sequence") ?? 0
-            let page = try page(of: account, after: cursor, upTo: last, in: sql)
-            let told = try tell(page.events, account: account, now: now, enqueue: enqueue, in: sql)
-            let end = told.stop ?? (page.isMore ? page.end : last)
+            // Bounded in bytes too: SQLite's one writer waits while they are read and decoded.
+            let page = try OutboxPage(
+                of: account, after: cursor, upTo: last, where: NotificationRule.rows,
+                bounds: .init(rows: limits.page, bytes: limits.pageBytes), in: sql)
+            let told = try tell(page.entries, account: account, now: now, enqueue: enqueue, in: sql)
+            let end = told.stop ?? (page.isMore ? page.end : nil) ?? last
             if end > cursor {
                 try sql.execute("UPDATE ring_cursors SET sequence = $2 WHERE account_id = $1", [.uuid(account), .integer(end)])
             }
             return Dispatched(
                 notifications: told.notifications, pushes: told.pushes, isMore: page.isMore || told.stop != nil)
         }
-    }
-
-    private struct Page {
-        var events: [(event: LiveEvent, time: Timestamp)] = []
-        /// The number of the last of them.
-        var end: Int64 = 0
-        var isMore = false
-    }
-
-    /// Sizes before data: SQLite's one writer waits while these are read and decoded.
-    private func page(of account: UUID, after cursor: Int64, upTo last: Int64, in sql: any SQLSession) throws -> Page {
-        let rows = "FROM events WHERE account_id = $1 AND sequence > $2 AND sequence <= $3 AND \(NotificationRule.rows) ORDER BY sequence"
-        let bytes = sql.dialect == .sqlite ? "LENGTH(CAST(data AS BLOB))" : "OCTET_LENGTH(data::text)"
-        let found = try sql.query(
-            "SELECT sequence, \(bytes) AS bytes \(rows) LIMIT $4",
-            [.uuid(account), .integer(cursor), .integer(last), .int(limits.page)])
-        var page = Page()
-        var (count, total) = (0, 0)
-        for row in found {
-            total += try row.int("bytes")
-            guard count == 0 || total <= limits.pageBytes else { break }
-            count += 1
-            page.end = try row.int64("sequence")
-        }
-        guard count > 0 else { return page }
-        page.isMore = count < found.count || found.count == limits.page
-        page.events = try sql.query(
-            "SELECT sequence, type, task_id, data, created_at, relay \(rows)", [.uuid(account), .integer(cursor), .integer(page.end)]
-        ).map { (try LiveEvent($0), try $0.timestamp("created_at")) }
-        return page
     }
 
     private struct Told {
@@ -129,19 +102,20 @@ extension RingDirectory {
     }
 
     private func tell(
-        _ events: [(event: LiveEvent, time: Timestamp)], account: UUID, now: Timestamp, enqueue: EnqueuePushes, in sql: any SQLSession
+        _ entries: [OutboxPage.Entry], account: UUID, now: Timestamp, enqueue: EnqueuePushes, in sql: any SQLSession
     ) throws -> Told {
         var told = Told()
-        guard !events.isEmpty else { return told }
+        guard !entries.isEmpty else { return told }
         let situation = NotificationRule.Situation(
             preferences: try Self.preferences(of: account, in: sql), isWatching: try Self.isWatching(account, now: now, in: sql), now: now)
         let reach = try reach(of: account, in: sql)
         var budget = PushBudget(limits)
         var pushes: [RingPush] = []
         var last: Int64?
-        for (event, time) in events {
+        for entry in entries {
+            let event = entry.event
             defer { last = event.sequence }
-            guard let notification = NotificationRule.notification(for: event, at: time, in: situation) else { continue }
+            guard let notification = NotificationRule.notification(for: event, at: entry.createdAt, in: situation) else { continue }
             let targets = notification.isPushed ? reach.targets(of: notification.kind) : []
             let isPushed = budget.admits(targets.count, isListed: notification.isListed)
             if !isPushed, !notification.isListed, !targets.isEmpty {

@@ -6,7 +6,7 @@ struct ProviderAnswer {
     private let object: [String: JSONValue]
 
     init(_ body: [UInt8]) {
-        object = (try? JSONDecoder().decode([String: JSONValue].self, from: Data(body))) ?? [:]
+        object = (try? DriveJSON.plainDecoder().decode([String: JSONValue].self, from: Data(body))) ?? [:]
     }
 
     subscript(name: String) -> JSONValue? { object[name] }

@@ -48,7 +48,9 @@ struct NewTaskOptions: ParsableArguments {
     func request() async throws -> CreateTaskRequest {
         var all: [String: JSONValue] = [:]
         if let params {
-            all = try await JSONInput.read(params, "the parameters of a task, a JSON object") { try JSONDecoder().decode($0, from: $1) }
+            all = try await JSONInput.read(params, "the parameters of a task, a JSON object") {
+                try DriveJSON.plainDecoder().decode($0, from: $1)
+            }
         }
         all.merge(try ParameterText.read(parameters)) { _, last in last }
         return CreateTaskRequest(

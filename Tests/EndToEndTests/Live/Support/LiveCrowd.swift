@@ -36,11 +36,14 @@ final class LiveCrowd: Sendable {
     }
 
     /// Connects a client for each token, all at once.
-    func connect(port: Int, tokens: [String]) async throws {
+    ///
+    /// - Parameter since: the number of the last event that each of them got.
+    func connect(port: Int, tokens: [String], since: Int64? = nil) async throws {
+        let target = "/ws" + (since.map { "?since=\($0)" } ?? "")
         let attempts = tokens.enumerated().map { index, token in
             ClientBootstrap(group: group).connectTimeout(.seconds(20)).channelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(Member(crowd: self, index: index, token: token))
+                    try channel.pipeline.syncOperations.addHandler(Member(crowd: self, index: index, target: target, token: token))
                 }
             }.connect(host: "127.0.0.1", port: port)
         }
@@ -87,18 +90,21 @@ private final class Member: ChannelInboundHandler {
 
     private let crowd: LiveCrowd
     private let index: Int
+    private let target: String
     private let token: String
+    private var isLost = false
     private var head: [UInt8]? = []
     private var frames = LiveFrameBuffer()
 
-    init(crowd: LiveCrowd, index: Int, token: String) {
+    init(crowd: LiveCrowd, index: Int, target: String, token: String) {
         self.crowd = crowd
         self.index = index
+        self.target = target
         self.token = token
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        let lines = ["GET /ws HTTP/1.1", "Host: 127.0.0.1", "Authorization: Bearer \(token)"] + LiveSocket.handshake
+        let lines = ["GET \(target) HTTP/1.1", "Host: 127.0.0.1", "Authorization: Bearer \(token)"] + LiveSocket.handshake
         context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer(string: lines.joined(separator: "\r\n") + "\r\n\r\n")), promise: nil)
     }
 
@@ -107,9 +113,15 @@ private final class Member: ChannelInboundHandler {
         do {
             try read(bytes, context)
         } catch {
-            crowd.note(lost: "\(error)", of: index)
-            context.close(promise: nil)
+            lose("\(error)", context)
         }
+    }
+
+    /// The first reason counts.
+    private func lose(_ reason: String, _ context: ChannelHandlerContext) {
+        if !isLost { crowd.note(lost: reason, of: index) }
+        isLost = true
+        context.close(promise: nil)
     }
 
     private func read(_ bytes: ByteBufferView, _ context: ChannelHandlerContext) throws {
@@ -130,15 +142,12 @@ private final class Member: ChannelInboundHandler {
             case LiveFrame.ping:
                 let pong = LiveFrame(opcode: LiveFrame.pong, payload: frame.payload)
                 context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer(bytes: pong.encoded())), promise: nil)
-            default: throw frame.closing
+            default: return lose("\(frame.closing)", context)
             }
         }
     }
 
-    func channelInactive(context: ChannelHandlerContext) { crowd.note(lost: "closed", of: index) }
+    func channelInactive(context: ChannelHandlerContext) { lose("closed", context) }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        crowd.note(lost: "\(error)", of: index)
-        context.close(promise: nil)
-    }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { lose("\(error)", context) }
 }

@@ -51,7 +51,7 @@ extension LiveSource {
         let ready = try await packet("ready", sourceLocation: sourceLocation)
         #expect(ready.data["beginning"]?.string == beginning, "\(ready)", sourceLocation: sourceLocation)
         #expect(
-            ready.sequence == nil && ready.data.object?.filter({ $0.key != "warning" }).count == 3, "\(ready)",
+            ready.sequence == nil && ready.data.object?.filter({ $0.key != "warning" }).count == 4, "\(ready)",
             sourceLocation: sourceLocation)
         let sequence = try #require(ready.data["sequence"]?.integer, "\(ready)", sourceLocation: sourceLocation)
         guard beginning != "resumed" else { return (sequence, []) }

@@ -4,7 +4,7 @@ import Synchronization
 import Testing
 
 /// A WebSocket client without manners: it sends the frames that it is told to, and checks those of the server. It offers no
-/// compression.
+/// compression unless told to, and reads none.
 final class LiveSocket: LiveSource {
     /// The server answered by plain HTTP.
     struct Refused: Error, CustomStringConvertible {
@@ -18,6 +18,9 @@ final class LiveSocket: LiveSource {
     static let handshake = [
         "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: \(key)",
     ]
+
+    /// Offers compression (RFC 7692 §5). What the server sends stays readable while it is short: it compresses from 256 bytes on.
+    static let compressingHandshake = handshake + ["Sec-WebSocket-Extensions: permessage-deflate"]
 
     private let socket: DeadlineSocket
     private let buffer: Mutex<LiveFrameBuffer>
@@ -55,9 +58,11 @@ final class LiveSocket: LiveSource {
             guard head.hasPrefix("HTTP/1.1 101 ") else {
                 throw Refused(reply: try await reply(socket, bytes, until: deadline))
             }
-            let fields = head.lowercased().components(separatedBy: "\r\n")
-            #expect(head.contains(accept) && fields.contains("upgrade: websocket") && fields.contains("connection: upgrade"), "\(head)")
-            #expect(!fields.contains { $0.hasPrefix("sec-websocket-extensions") }, "nobody asked for one: \(head)")
+            let answer = head.lowercased().components(separatedBy: "\r\n")
+            #expect(head.contains(accept) && answer.contains("upgrade: websocket") && answer.contains("connection: upgrade"), "\(head)")
+            let extensions = answer.filter { $0.hasPrefix("sec-websocket-extensions") }
+            let expected = fields == compressingHandshake ? ["sec-websocket-extensions: permessage-deflate"] : []
+            #expect(extensions.map { String($0.prefix { $0 != ";" }) } == expected, "what was asked for: \(head)")
             return LiveSocket(socket: socket, rest: bytes[end.upperBound...])
         }
     }
@@ -122,21 +127,32 @@ final class LiveSocket: LiveSource {
         }
     }
 
-    /// Reads on until the server closes, answers it, and waits for the connection's end.
+    /// Reads on until the server closes.
     ///
-    /// - Returns: the close frame, and the packets before it.
-    func closed(within limit: Duration = .seconds(20)) async throws -> (close: LiveClosed, packets: [LivePacket]) {
+    /// - Returns: the close frame, when it came, and the packets before it.
+    func closing(
+        within limit: Duration = .seconds(20)
+    ) async throws -> (close: LiveClosed, at: ContinuousClock.Instant, packets: [LivePacket]) {
         let deadline = ContinuousClock.now + limit
         var packets: [LivePacket] = []
         do {
             while true { packets.append(try await packet(within: deadline - .now)) }
         } catch let close as LiveClosed {
-            guard close.hasFrame else { return (close, packets) }
-            await send(LiveFrame(opcode: LiveFrame.close, payload: close.code.map { [UInt8($0 >> 8), UInt8($0 & 0xFF)] } ?? []))
-            // What a server still has under way when it closes may come as a reset: an end as well.
-            while try await !socket.read(until: deadline + .seconds(6)).isEmpty {}
-            return (close, packets)
+            return (close, .now, packets)
         }
+    }
+
+    /// Reads on until the server closes, answers it, and waits for the connection's end.
+    ///
+    /// - Returns: the close frame, and the packets before it.
+    func closed(within limit: Duration = .seconds(20)) async throws -> (close: LiveClosed, packets: [LivePacket]) {
+        let deadline = ContinuousClock.now + limit
+        let (close, _, packets) = try await closing(within: limit)
+        guard close.hasFrame else { return (close, packets) }
+        await send(LiveFrame(opcode: LiveFrame.close, payload: close.code.map { [UInt8($0 >> 8), UInt8($0 & 0xFF)] } ?? []))
+        // What a server still has under way when it closes may come as a reset: an end as well.
+        while try await !socket.read(until: deadline + .seconds(6)).isEmpty {}
+        return (close, packets)
     }
 
     /// Expects the server to close with this code.

@@ -22,9 +22,10 @@ final class LiveStream: LiveSource {
     }
 
     /// Opens a stream. Throws `LiveSocket.Refused` where the answer is not 200.
-    static func open(_ port: Int, _ target: String = "/api/events", token: String? = nil, fields: [String] = []) async throws -> LiveStream
-    {
-        let socket = try DeadlineSocket(port: port)
+    static func open(
+        _ port: Int, _ target: String = "/api/events", token: String? = nil, fields: [String] = [], receiveBuffer: Int? = nil
+    ) async throws -> LiveStream {
+        let socket = try DeadlineSocket(port: port, receiveBuffer: receiveBuffer)
         let authorization = token.map { ["Authorization: Bearer \($0)"] } ?? []
         let lines = ["GET \(target) HTTP/1.1", "Host: 127.0.0.1:\(port)"] + fields + authorization
         await socket.send(Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8))

@@ -28,11 +28,26 @@ final class PushStandIn: Sendable {
         var payload: JSONValue?
         /// What was wrong with it.
         var problems: [String]
+        /// Nil: it gets no answer.
         var status: Int?
+        /// When it came, in seconds of a clock that only goes forward.
+        var time: Double
+
+        /// The device that it is for, as its service calls it.
+        var device: String { service == "fcm" ? payload?["message"]?["token"]?.string ?? "" : path }
+
+        /// The notification's, the same in each attempt.
+        var notification: String? {
+            switch service {
+            case "apns": headers["apns-id"]
+            case "fcm": payload?["message"]?["data"]?["id"]?.string
+            default: payload?["id"]?.string
+            }
+        }
 
         private enum CodingKeys: String, CodingKey {
             case service = "for"
-            case httpVersion, path, headers, payload, problems, status
+            case httpVersion, path, headers, payload, problems, status, time
         }
     }
 
@@ -123,10 +138,20 @@ final class PushStandIn: Sendable {
         return try pushes()
     }
 
+    private var control: TestClient { TestClient(base: "http://127.0.0.1:\(ready.plain)", token: nil, prefix: "") }
+
     /// Answers that it gives before it takes everything again.
     func answer(_ steps: [JSONValue]) async throws {
-        let control = TestClient(base: "http://127.0.0.1:\(ready.plain)", token: nil, prefix: "")
         let reply = try await control.send(.POST, "/control/script", json: .array(steps))
         #expect(reply.status == 204, "\(reply)")
     }
+
+    /// Takes everything again.
+    func recover() async throws {
+        let reply = try await control.delete("/control/script")
+        #expect(reply.status == 204, "\(reply)")
+    }
+
+    /// From now on there is nobody.
+    func kill() { child.killGroup() }
 }

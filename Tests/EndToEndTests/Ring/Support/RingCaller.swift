@@ -25,6 +25,9 @@ final class RingCaller: Sendable {
     /// The settings of a server that is called at this port.
     static func environment(port: Int) -> [String: String] { ["RING_LISTEN": "127.0.0.1:\(port)", "RING_SERVICE_TOKEN": token] }
 
+    /// What the program said beside its answers: one line for each message of a stream.
+    var log: String { program.log }
+
     private let program: RingProgram
     private let count = Mutex(0)
 
@@ -42,11 +45,12 @@ final class RingCaller: Sendable {
     }
 
     /// Calls a method; without a service's name it is RingService's.
-    /// - Parameter more: of the line for the program, beside the call: `timeout`, `raw`, `patient`.
+    /// - Parameter more: of the line for the program, beside the call: `timeout`, `raw`, `patient`, `stream`.
     func call(
         _ method: String, _ request: JSONValue = [:], as signIn: SignIn = .right, more: [String: JSONValue] = [:]
     ) async throws -> Answer {
-        var line: [String: JSONValue] = ["method": .string(method.contains("/") ? method : "RingService/\(method)"), "request": request]
+        let path = method.contains("/") ? method : "RingService/\(method)"
+        var line: [String: JSONValue] = ["method": .string(path), "request": request]
         switch signIn {
         case .right: line["metadata"] = ["authorization": .string("Bearer \(Self.token)")]
         case .text(let text): line["metadata"] = ["authorization": .string(text)]

@@ -28,6 +28,13 @@ struct RingStage: Sendable {
         TestClient(base: server.base, token: try await server.data.token(account: account))
     }
 
+    /// The entries of the audit log with this action, by the RingService, the newest first.
+    func audited(_ action: String) async throws -> [JSONValue] {
+        let admin = TestClient(base: server.base, token: try await server.data.token(account: "auditor", admin: true))
+        guard case .array(let entries) = try await admin.get("/admin/audit?action=\(action)&limit=100").json else { return [] }
+        return entries.filter { $0["requestId"] == "ring" && $0["address"] == "127.0.0.1" && $0["accountId"] ?? .null == .null }
+    }
+
     // MARK: Who hears what
 
     /// A WebSocket of an account, and maybe of a device.

@@ -36,7 +36,7 @@ public struct FCMServiceAccount: Sendable {
     /// - Throws: `PushCredentialsError` for the file (`fcm service account`) or the field in it: `project_id`, `client_email`,
     ///   `private_key_id`, `private_key`, `token_uri`.
     public init(json: String) throws(PushCredentialsError) {
-        guard let file = try? JSONDecoder().decode([String: JSONValue].self, from: Data(json.utf8)),
+        guard let file = try? DriveJSON.plainDecoder().decode([String: JSONValue].self, from: Data(json.utf8)),
             file["type"]?.string == "service_account"
         else { throw PushCredentialsError("fcm service account", expected: "the JSON key file of a service account") }
         func text(_ name: String) throws(PushCredentialsError) -> String {
