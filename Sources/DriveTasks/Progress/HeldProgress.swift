@@ -20,7 +20,8 @@ public final class HeldProgress: Sendable {
 
     /// A call that comes right after the second carries the progress in a transaction of its own.
     static let grace = Duration.milliseconds(250)
-    static let interval = Duration.milliseconds(250)
+    /// What falls due within this time shares a transaction.
+    static let gathering = Duration.milliseconds(250)
     /// Tasks in one transaction.
     private static let portion = 100
 
@@ -58,13 +59,14 @@ public final class HeldProgress: Sendable {
                 notes[taskId] = nil
                 return false
             }
-            notes[taskId] = Note(progress: progress, due: due, events: events)
+            // Not put off by what comes while a clock is behind.
+            notes[taskId] = Note(progress: progress, due: min(due, notes[taskId]?.due ?? due), events: events)
             return notes.count == 1
         }
         if isFirst { wake.signal() }
     }
 
-    /// Tells until the Swift task is cancelled.
+    /// Tells until the Swift task is cancelled, and then at once what is left: clients of other servers wait for it.
     public func run() async {
         while !Task.isCancelled {
             if count == 0 {
@@ -74,9 +76,10 @@ public final class HeldProgress: Sendable {
                     wake.signal()
                 }
             }
-            try? await Task.sleep(for: Self.interval)
+            try? await Task.sleep(for: Self.gathering)
             await tellDue(at: .now)
         }
+        await tellDue(at: .now + ProgressThrottle.interval + Self.grace)
     }
 
     /// Tells what is due. What cannot be written now is due again later.
@@ -84,7 +87,7 @@ public final class HeldProgress: Sendable {
         var due = notes.withLock { notes in
             let due = notes.filter { $0.value.due <= now }
             for taskId in due.keys { notes[taskId] = nil }
-            return due.sorted { $0.key < $1.key }[...]
+            return Array(due)[...]
         }
         while !due.isEmpty {
             let portion = Array(due.prefix(Self.portion))
@@ -99,27 +102,38 @@ public final class HeldProgress: Sendable {
                         notes[taskId]?.due = now + ProgressThrottle.interval
                     }
                 }
+                // A stop does not wait for a database; who connects next has the snapshot.
+                if Task.isCancelled { return }
             }
-            // Nobody waits for it any more; who connects next has the snapshot.
-            if Task.isCancelled { return }
         }
     }
 
-    /// Nothing of a task that has ended or moved on: a newer progress is another note's. Tasks in one order, and before any account's
-    /// row of numbers, as in other transactions.
+    /// Nothing of a task that has ended or moved on: a newer progress is another note's. Tasks in the database's order, and before any
+    /// account's row of numbers, as in other transactions.
     private func tell(_ notes: [(key: String, value: Note)]) async throws {
         let now = surroundings.now()
+        let notes = Dictionary(notes.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
         try await database.write { sql in
+            let rows = try sql.query(
+                """
+                SELECT task_id, status, progress, last_activity FROM tasks
+                WHERE task_id \(sql.dialect.isAny("$1")) AND status IN (\(Self.open)) AND sent_progress < progress
+                ORDER BY task_id\(sql.dialect.forUpdate)
+                """, [sql.dialect.list(notes.keys)])
+            var told: [String] = []
             var events: [OutboxEvent] = []
-            for (taskId, note) in notes {
-                let row = try sql.first(
-                    """
-                    UPDATE tasks SET sent_progress = $2, sent_at = $3 WHERE task_id = $1 AND status IN (\(Self.open)) AND progress = $2
-                        AND sent_progress < $2 RETURNING status, last_activity
-                    """, [.text(taskId), .double(note.progress), .timestamp(now)])
-                guard let row, let status = TaskStatus(rawValue: try row.text("status")) else { continue }
+            for row in rows {
+                let taskId = try row.text("task_id")
+                guard let note = notes[taskId], try row.double("progress") == note.progress,
+                    let status = TaskStatus(rawValue: try row.text("status"))
+                else { continue }
+                told.append(taskId)
                 events += try note.events(status, try row.timestamp("last_activity"))
             }
+            guard !told.isEmpty else { return }
+            try sql.execute(
+                "UPDATE tasks SET sent_progress = progress, sent_at = $2 WHERE task_id \(sql.dialect.isAny("$1"))",
+                [sql.dialect.list(told), .timestamp(now)])
             try EventOutbox.append(events, now: now, in: sql)
         }
     }

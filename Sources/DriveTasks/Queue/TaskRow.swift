@@ -93,7 +93,9 @@ struct TaskRow: Sendable {
     }
 
     static func notFound(_ taskId: String) -> DriveError {
-        DriveError(.taskNotFound, "There is no task with this id.", details: ["rule": "taskId"])
+        // A client wrote it.
+        let name = String(taskId.prefix(64))
+        return DriveError(.taskNotFound, "There is no task with the id \(name).", details: ["rule": "taskId", "taskId": .string(name)])
     }
 }
 

@@ -122,7 +122,7 @@ extension TaskService {
         if let text, let checkpoint { try Self.checkStored(text, holdsNUL: checkpoint.holdsNUL, field: "checkpoint") }
         let engine = engine
         let now = engine.surroundings.now()
-        let (task, reached, throttle) = try await database.write { sql in
+        let (task, reached, note, throttle) = try await database.write { sql in
             let task = try Self.held(leaseId, in: scope, sql: sql)
             guard try engine.beat(leaseId, in: sql) else { throw Self.lost }
             var value = MonotoneProgress(task.summary.progress)
@@ -140,15 +140,16 @@ extension TaskService {
                     .double(throttle.sentProgress),
                     .timestamp(throttle.sentAt), .timestamp(now),
                 ])
+            let note = message ?? task.summary.statusMessage
             if send {
-                let event = TaskEvents.progress(.init(task.summary), progress: value.value, message: message, now: now)
+                let event = TaskEvents.progress(.init(task.summary), progress: value.value, message: note, now: now)
                 try EventOutbox.append([event], now: now, in: sql)
             }
-            return (task, value.value, throttle)
+            return (task, value.value, note, throttle)
         }
         let subject = TaskEvents.Subject(task.summary)
         engine.heldProgress.note(reached, of: task.taskId, throttle: throttle, now: now) { status, lastActivity in
-            [TaskEvents.progress(subject, progress: reached, status: status, message: message, now: lastActivity)]
+            [TaskEvents.progress(subject, progress: reached, status: status, message: note, now: lastActivity)]
         }
         return task.summary.requested
     }

@@ -25,6 +25,11 @@ final class RunningTask: TaskContext {
         /// Progress that is not in the database yet.
         var isDirty = false
         var lastSign: ContinuousClock.Instant
+
+        mutating func take(_ send: Bool, _ before: ProgressThrottle) -> Report {
+            isDirty = false
+            return Report(progress: progress.value, message: message, send: send, throttle: (before, throttle))
+        }
     }
 
     init(_ claimed: ClaimedTask, engine: TaskEngine, logger: Logger, now: Timestamp) throws {
@@ -81,15 +86,25 @@ final class RunningTask: TaskContext {
         }
     }
 
+    /// Progress on its way to the database.
+    struct Report {
+        let progress: Double
+        let message: String?
+        /// Whether an event tells of it.
+        let send: Bool
+        /// Before it and after it.
+        let throttle: (before: ProgressThrottle, after: ProgressThrottle)
+    }
+
     /// The progress to write now; nil where there is none.
-    func takeProgress(now: Timestamp) -> (progress: Double, message: String?, send: Bool, throttle: ProgressThrottle)? {
+    func takeProgress(now: Timestamp) -> Report? {
         state.withLock { state in
             guard !state.hasEnded else { return nil }
+            let before = state.throttle
             // A small step that was written already is told when a second has passed.
             let send = state.throttle.shouldSend(state.progress.value, now: now)
             guard state.isDirty || send else { return nil }
-            state.isDirty = false
-            return (state.progress.value, state.message, send, state.throttle)
+            return state.take(send, before)
         }
     }
 
@@ -98,9 +113,12 @@ final class RunningTask: TaskContext {
         state.withLock { $0.lastSign = .now }
     }
 
-    /// It could not be written; the next look tries again.
-    func keepProgress() {
-        state.withLock { $0.isDirty = true }
+    /// It could not be written; the next look tries again, and tells of it where this was to.
+    func keep(_ report: Report) {
+        state.withLock { state in
+            state.isDirty = true
+            if state.throttle == report.throttle.after { state.throttle = report.throttle.before }
+        }
     }
 
     // MARK: The handler's side
@@ -125,14 +143,15 @@ final class RunningTask: TaskContext {
         try checkInterruption()
         let text = try checkpoint.map { try DriveJSON.text($0) }
         let now = engine.surroundings.now()
-        let (value, note, throttle, send) = state.withLock { state in
+        let report = state.withLock { state in
             state.lastSign = .now
             if let progress { state.progress.advance(to: progress) }
             if let message { state.message = message }
-            state.isDirty = false
+            let before = state.throttle
             let send = state.throttle.shouldSend(state.progress.value, now: now)
-            return (state.progress.value, state.message, state.throttle, send)
+            return state.take(send, before)
         }
+        let throttle = report.throttle.after
         let claimed = claimed
         do {
             return try await engine.database.write { sql in
@@ -144,13 +163,14 @@ final class RunningTask: TaskContext {
                     WHERE task_id = $1 AND fencing_token = $2 AND status = 'InProgress'
                     """,
                     [
-                        .text(claimed.taskId), .integer(claimed.fencingToken), text.map { .json($0) } ?? .null, .double(value), .text(note),
+                        .text(claimed.taskId), .integer(claimed.fencingToken), text.map { .json($0) } ?? .null, .double(report.progress),
+                        .text(report.message),
                         .double(throttle.sentProgress), .timestamp(throttle.sentAt), .timestamp(now),
                     ])
                 guard held == 1 else { throw TaskInterruption.fenced }
                 let result = try change(sql)
-                if send, claimed.accountId != TaskEngine.systemAccount {
-                    let event = TaskEvents.progress(.init(claimed), progress: value, message: note, now: now)
+                if report.send, claimed.accountId != TaskEngine.systemAccount {
+                    let event = TaskEvents.progress(.init(claimed), progress: report.progress, message: report.message, now: now)
                     try EventOutbox.append([event], now: now, in: sql)
                 }
                 return result
@@ -160,7 +180,7 @@ final class RunningTask: TaskContext {
             throw TaskInterruption.fenced
         } catch {
             // How far it is was to be written with the change; it is written without it.
-            keepProgress()
+            keep(report)
             throw error
         }
     }

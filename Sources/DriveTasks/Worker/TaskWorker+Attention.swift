@@ -37,6 +37,7 @@ extension TaskWorker {
                 try await writeProgress(running)
             } catch {
                 logger.warning("running tasks cannot be looked after now", metadata: ["error": "\(error)"])
+                // Notifications may come fast while the database fails.
                 try? await Task.sleep(for: .milliseconds(200))
             }
             endStalled(running)
@@ -70,17 +71,19 @@ extension TaskWorker {
         let now = engine.surroundings.now()
         var rows = SQLRows()
         var events: [OutboxEvent] = []
+        var taken: [(RunningTask, RunningTask.Report)] = []
         for task in running {
-            guard let progress = task.takeProgress(now: now) else { continue }
+            guard let report = task.takeProgress(now: now) else { continue }
+            taken.append((task, report))
             rows.append { row in
                 row.add("task_id", task.taskId)
                 row.add("token", task.fencingToken)
-                row.add("progress", .double(progress.progress))
-                if let message = progress.message { row.add("message", message) }
-                row.add("sent_progress", .double(progress.throttle.sentProgress))
+                row.add("progress", .double(report.progress))
+                if let message = report.message { row.add("message", message) }
+                row.add("sent_progress", .double(report.throttle.after.sentProgress))
             }
-            if progress.send, task.accountId != TaskEngine.systemAccount {
-                events.append(TaskEvents.progress(.init(task.claimed), progress: progress.progress, message: progress.message, now: now))
+            if report.send, task.accountId != TaskEngine.systemAccount {
+                events.append(TaskEvents.progress(.init(task.claimed), progress: report.progress, message: report.message, now: now))
             }
         }
         guard !rows.isEmpty else { return }
@@ -88,7 +91,7 @@ extension TaskWorker {
         do {
             try await writeProgress(change, told, now: now)
         } catch {
-            for task in running { task.keepProgress() }
+            for (task, report) in taken { task.keep(report) }
             throw error
         }
     }

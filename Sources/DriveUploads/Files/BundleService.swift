@@ -107,6 +107,8 @@ public final class BundleService: Sendable {
 
     /// Removes a bundle; returns the events of its files that went with it, for their owner.
     static func remove(_ id: UUID, account: UUID, withFiles: Bool, now: Timestamp, in sql: any SQLSession) throws -> [DriveEvent] {
+        // An upload on its way into the bundle goes on without it. First: uploads' rows come before those of usage.
+        try sql.execute("UPDATE upload_tasks SET bundle_id = NULL WHERE bundle_id = $1 AND account_id = $2", [.uuid(id), .uuid(account)])
         var events: [DriveEvent] = []
         if withFiles {
             let files = try sql.query("SELECT id FROM files WHERE bundle_id = $1 AND account_id = $2", [.uuid(id), .uuid(account)])
@@ -117,8 +119,6 @@ public final class BundleService: Sendable {
         } else {
             try sql.execute("UPDATE files SET bundle_id = NULL WHERE bundle_id = $1 AND account_id = $2", [.uuid(id), .uuid(account)])
         }
-        // An upload on its way into the bundle goes on without it.
-        try sql.execute("UPDATE upload_tasks SET bundle_id = NULL WHERE bundle_id = $1 AND account_id = $2", [.uuid(id), .uuid(account)])
         try sql.execute("DELETE FROM bundles WHERE id = $1 AND account_id = $2", [.uuid(id), .uuid(account)])
         return events
     }

@@ -19,17 +19,17 @@ struct ProgressNote: Sendable {
         _ progress: Double, chunks: Int, of record: UploadRecord, now: Timestamp, in sql: any SQLSession
     ) throws -> ProgressNote {
         let task = try sql.first(
-            "SELECT status, sent_progress, sent_at FROM tasks WHERE task_id = $1\(sql.dialect.forUpdate)", [.text(record.taskId)])
-        guard let task, try task.text("status") == TaskStatus.inProgress.rawValue else { throw try ended(record, in: sql) }
+            """
+            UPDATE tasks SET progress = $2, last_activity = $3, updated_at = $3 WHERE task_id = $1 AND status = 'InProgress'
+            RETURNING sent_progress, sent_at
+            """, [.text(record.taskId), .double(progress), .timestamp(now)])
+        guard let task else { throw try ended(record, in: sql) }
         var throttle = ProgressThrottle(
             sentProgress: try task.double("sent_progress"), sentAt: try task.optionalTimestamp("sent_at") ?? record.createdAt)
-        let send = throttle.shouldSend(progress, now: now)
-        try sql.execute(
-            "UPDATE tasks SET progress = $2, last_activity = $3, updated_at = $3, sent_progress = $4, sent_at = $5 WHERE task_id = $1",
-            [
-                .text(record.taskId), .double(progress), .timestamp(now), .double(throttle.sentProgress), .timestamp(throttle.sentAt),
-            ])
-        if send {
+        if throttle.shouldSend(progress, now: now) {
+            try sql.execute(
+                "UPDATE tasks SET sent_progress = $2, sent_at = $3 WHERE task_id = $1",
+                [.text(record.taskId), .double(throttle.sentProgress), .timestamp(throttle.sentAt)])
             try EventOutbox.append(
                 UploadEvents.progress(record, progress: progress, chunks: chunks, now: now), account: record.accountId, now: now, in: sql)
         }

@@ -118,10 +118,18 @@ extension UploadService {
         guard session.withState({ $0.ledger.commit(index, claim: claim.id) }), claim.beginWrite() else { throw takenOver(claim, session) }
         defer { claim.endWrite() }
         let note = try await database.write { sql in
-            // A row that is there already was committed by an attempt whose answer got lost with the database's connection.
-            let known = try sql.execute(
-                "UPDATE upload_chunks SET checksum = $3, uploaded_at = $4 WHERE session_id = $1 AND chunk_index = $2",
-                [.uuid(record.id), .int(index), .text(checksum), .timestamp(now)])
+            let isNew =
+                try sql.execute(
+                    """
+                    INSERT INTO upload_chunks (session_id, chunk_index, chunk_size, checksum, uploaded_at) VALUES ($1, $2, $3, $4, $5)
+                    ON CONFLICT (session_id, chunk_index) DO NOTHING
+                    """, [.uuid(record.id), .int(index), .integer(size), .text(checksum), .timestamp(now)]) == 1
+            if !isNew {
+                // It was committed by an attempt whose answer got lost with the database's connection.
+                try sql.execute(
+                    "UPDATE upload_chunks SET checksum = $3, uploaded_at = $4 WHERE session_id = $1 AND chunk_index = $2",
+                    [.uuid(record.id), .int(index), .text(checksum), .timestamp(now)])
+            }
             let row = try sql.first(
                 """
                 UPDATE upload_tasks SET chunks_uploaded = chunks_uploaded + $6, bytes_uploaded = bytes_uploaded + $2, hashed_bytes = $3,
@@ -129,15 +137,10 @@ extension UploadService {
                 RETURNING chunks_uploaded, bytes_uploaded
                 """,
                 [
-                    .text(record.taskId), .integer(known == 0 ? size : 0), .integer(hash.byteCount), .blob(hash.savedState()),
-                    .timestamp(now), .int(known == 0 ? 1 : 0),
+                    .text(record.taskId), .integer(isNew ? size : 0), .integer(hash.byteCount), .blob(hash.savedState()),
+                    .timestamp(now), .int(isNew ? 1 : 0),
                 ])
             guard let row else { throw try ProgressNote.ended(record, in: sql) }
-            if known == 0 {
-                try sql.execute(
-                    "INSERT INTO upload_chunks (session_id, chunk_index, chunk_size, checksum, uploaded_at) VALUES ($1, $2, $3, $4, $5)",
-                    [.uuid(record.id), .int(index), .integer(size), .text(checksum), .timestamp(now)])
-            }
             let chunks = try row.int("chunks_uploaded")
             let progress = UploadRecord.progress(bytes: try row.int64("bytes_uploaded"), of: record.plan.fileSize, status: .inProgress)
             return try ProgressNote.write(progress, chunks: chunks, of: record, now: now, in: sql)

@@ -39,25 +39,11 @@ extension Housekeeping {
     func expireFiles() async throws -> Int {
         let now = now()
         let surroundings = surroundings
-        var removed = 0
-        while true {
-            let count = try await uploads.database.write { sql in
-                let rows = try sql.query(
-                    "SELECT id, account_id FROM files WHERE expired_at IS NOT NULL AND expired_at <= $1 ORDER BY account_id, id LIMIT $2",
-                    [.timestamp(now), .int(Self.batch)])
-                var events: [OutboxEvent] = []
-                for row in rows {
-                    let (id, account) = (try row.text("id"), try row.uuid("account_id"))
-                    guard let removed = try FileService.remove(id, account: account, now: now, in: sql) else { continue }
-                    try AuditTrail.append(
-                        "file.expire", on: "file", id: id, by: .system(for: account), surroundings: surroundings, in: sql)
-                    events.append(try FileEvents.deleted(removed, because: .expired, now: now).outboxEvent(of: account))
-                }
-                try EventOutbox.append(events, now: now, in: sql)
-                return rows.count
-            }
-            removed += count
-            if count < Self.batch { return removed }
+        return try await removeExpired("files", at: now) { row, account, sql in
+            let id = try row.text("id")
+            guard let removed = try FileService.remove(id, account: account, now: now, in: sql) else { return [] }
+            try AuditTrail.append("file.expire", on: "file", id: id, by: .system(for: account), surroundings: surroundings, in: sql)
+            return [FileEvents.deleted(removed, because: .expired, now: now)]
         }
     }
 
@@ -65,19 +51,30 @@ extension Housekeeping {
     func expireBundles() async throws -> Int {
         let now = now()
         let surroundings = surroundings
-        return try await uploads.database.write { sql in
+        return try await removeExpired("bundles", at: now) { row, account, sql in
+            let id = try row.uuid("id")
+            let removed = try BundleService.remove(id, account: account, withFiles: true, now: now, in: sql)
+            try AuditTrail.append(
+                "bundle.expire", on: "bundle", id: id.lowercaseString, by: .system(for: account), surroundings: surroundings, in: sql)
+            return removed + [FileEvents.deleted(bundle: id, name: try row.text("name"), withFiles: true, because: .expired, now: now)]
+        }
+    }
+
+    /// Removes the rows of a table whose time is over, in one order, and tells their owners.
+    private func removeExpired(
+        _ table: String, at now: Timestamp,
+        _ remove: @escaping @Sendable (_ row: SQLRow, _ account: UUID, _ sql: any SQLSession) throws -> [DriveEvent]
+    ) async throws -> Int {
+        try await repeating(Self.batch) { sql, limit in
             let rows = try sql.query(
-                "SELECT id, account_id, name FROM bundles WHERE expired_at IS NOT NULL AND expired_at <= $1 ORDER BY account_id, id LIMIT $2",
-                [.timestamp(now), .int(Self.batch)])
+                """
+                SELECT id, account_id, name FROM \(table) WHERE expired_at IS NOT NULL AND expired_at <= $1
+                ORDER BY account_id, id LIMIT $2
+                """, [.timestamp(now), .int(limit)])
             var events: [OutboxEvent] = []
             for row in rows {
-                let (id, account) = (try row.uuid("id"), try row.uuid("account_id"))
-                let removed = try BundleService.remove(id, account: account, withFiles: true, now: now, in: sql)
-                try AuditTrail.append(
-                    "bundle.expire", on: "bundle", id: id.lowercaseString, by: .system(for: account), surroundings: surroundings,
-                    in: sql)
-                let end = FileEvents.deleted(bundle: id, name: try row.text("name"), withFiles: true, because: .expired, now: now)
-                events += try (removed + [end]).map { try $0.outboxEvent(of: account) }
+                let account = try row.uuid("account_id")
+                events += try remove(row, account, sql).map { try $0.outboxEvent(of: account) }
             }
             try EventOutbox.append(events, now: now, in: sql)
             return rows.count

@@ -48,7 +48,7 @@ extension Housekeeping {
     }
 
     /// Repeats a step in transactions of at most `limit` rows until one finds fewer.
-    private func repeating(
+    func repeating(
         _ limit: Int, _ step: @escaping @Sendable (any SQLSession, Int) throws -> Int
     ) async throws -> Int {
         var total = 0

@@ -74,7 +74,7 @@ import Testing
     }
 
     /// Reports that could not be written for a moment are written when the database answers again,
-    /// though nothing was reported since. (With its one slot taken, the worker writes nothing else.)
+    /// though nothing was reported since, and are told then. (With its one slot taken, the worker writes nothing else.)
     @Test(arguments: Engine.underTest)
     func aReportIsWrittenWhenTheDatabaseIsBack(kind: Engine) async throws {
         try await TaskSite.with(kind, { $0.slots = 1 }) { site in
@@ -87,6 +87,7 @@ import Testing
                 attempt.task.report(50, message: "half")
                 try await eventually { site.database.refusalsLeft == 0 }
                 try await eventually { try await site.task(id).progress == 50 }
+                #expect(try await site.eventTypes().contains("task.progress"))
                 attempt.complete()
                 try await site.untilStatus(.completed, id)
             }

@@ -38,6 +38,19 @@ import Testing
         try await told(upload, at: site).map { Self.number($0["progress"]) ?? -1 }
     }
 
+    /// An upload of a hundred chunks after its first ones, which came at once.
+    private static func afterChunks(
+        _ count: Int, _ engine: Engine, _ body: (Site, Instance, TaskEngine, Content.Upload) async throws -> Void
+    ) async throws {
+        try await Site.with(engine) { site in
+            let tasks = TaskEngine(database: site.database, surroundings: site.clock.surroundings, logger: Engine.logger)
+            let drive = try await site.start(tasks: tasks) { $0.legacyUploadEvents = true }
+            let upload = try await Content(65_536 * 100).create(on: drive)
+            for index in 0..<count { try await drive.send(index, of: upload) }
+            try await body(site, drive, tasks, upload)
+        }
+    }
+
     /// The events of whole uploads are those that the rule lets through, however many chunks there are and however fast they come.
     @Test(
         arguments: Engine.underTest,
@@ -74,17 +87,12 @@ import Testing
     /// A small step before a silence is told when its second has passed, not with the next chunk.
     @Test(arguments: Engine.underTest)
     func aSmallStepBeforeASilenceIsTold(engine: Engine) async throws {
-        try await Site.with(engine) { site in
-            let tasks = TaskEngine(database: site.database, surroundings: site.clock.surroundings, logger: Engine.logger)
-            let drive = try await site.start(tasks: tasks) {
-                $0.defaultChunkSize = 65_536
-                $0.legacyUploadEvents = true
-            }
-            let upload = try await Content(65_536 * 100).create(on: drive)
-            for index in 0..<9 { try await drive.send(index, of: upload) }
+        try await Self.afterChunks(8, engine) { site, drive, tasks, upload in
+            let before = ContinuousClock.now
+            try await drive.send(8, of: upload)
             let came = site.clock.now
             #expect(try await Self.percents(upload, at: site) == [5])
-            await tasks.heldProgress.tellDue(at: .now)
+            await tasks.heldProgress.tellDue(at: before)
             #expect(try await Self.percents(upload, at: site) == [5], "its second has not passed")
 
             site.clock.advance(by: .seconds(1))
@@ -110,11 +118,7 @@ import Testing
 
     @Test(arguments: Engine.underTest)
     func nothingIsToldOfWhatEnded(engine: Engine) async throws {
-        try await Site.with(engine) { site in
-            let tasks = TaskEngine(database: site.database, surroundings: site.clock.surroundings, logger: Engine.logger)
-            let drive = try await site.start(tasks: tasks) { $0.defaultChunkSize = 65_536 }
-            let upload = try await Content(65_536 * 100).create(on: drive)
-            for index in 0..<7 { try await drive.send(index, of: upload) }
+        try await Self.afterChunks(7, engine) { site, drive, tasks, upload in
             try await drive.uploads.cancel(upload.taskId, by: upload.owner)
             #expect(tasks.heldProgress.count == 1)
             await tasks.heldProgress.tellDue(at: .now + .seconds(2))
@@ -126,11 +130,7 @@ import Testing
     /// How far a paused upload came is told too, and that it is paused.
     @Test(arguments: Engine.underTest)
     func aPauseHidesNothing(engine: Engine) async throws {
-        try await Site.with(engine) { site in
-            let tasks = TaskEngine(database: site.database, surroundings: site.clock.surroundings, logger: Engine.logger)
-            let drive = try await site.start(tasks: tasks) { $0.defaultChunkSize = 65_536 }
-            let upload = try await Content(65_536 * 100).create(on: drive)
-            for index in 0..<7 { try await drive.send(index, of: upload) }
+        try await Self.afterChunks(7, engine) { site, drive, tasks, upload in
             try await drive.uploads.pauseTask(upload.taskId, by: upload.owner)
             await tasks.heldProgress.tellDue(at: .now + .seconds(2))
             #expect(try await Self.percents(upload, at: site) == [5, 7])
@@ -141,16 +141,39 @@ import Testing
     /// A database that is away has the event later, and a newer progress is not told as an older one.
     @Test(arguments: Engine.underTest)
     func whatCannotBeWrittenIsToldLater(engine: Engine) async throws {
-        try await Site.with(engine) { site in
-            let tasks = TaskEngine(database: site.database, surroundings: site.clock.surroundings, logger: Engine.logger)
-            let drive = try await site.start(tasks: tasks) { $0.defaultChunkSize = 65_536 }
-            let upload = try await Content(65_536 * 100).create(on: drive)
-            for index in 0..<8 { try await drive.send(index, of: upload) }
+        try await Self.afterChunks(8, engine) { site, drive, tasks, upload in
             site.database.refuse(1)
             await tasks.heldProgress.tellDue(at: .now + .seconds(2))
             #expect(try await Self.percents(upload, at: site) == [5] && tasks.heldProgress.count == 1)
+            try await drive.send(8, of: upload)
+            #expect(tasks.heldProgress.count == 1)
             await tasks.heldProgress.tellDue(at: .now + .seconds(5))
-            #expect(try await Self.percents(upload, at: site) == [5, 8])
+            #expect(try await Self.percents(upload, at: site) == [5, 9])
+        }
+    }
+
+    /// Small steps that come while the clock is behind do not put each other off.
+    @Test(arguments: Engine.underTest)
+    func aClockThatIsSetBackPutsNothingOff(engine: Engine) async throws {
+        try await Self.afterChunks(5, engine) { site, drive, tasks, upload in
+            site.clock.advance(by: .seconds(-10))
+            try await drive.send(5, of: upload)
+            let between = ContinuousClock.now
+            try await drive.send(6, of: upload)
+            await tasks.heldProgress.tellDue(at: between + .milliseconds(1250))
+            #expect(try await Self.percents(upload, at: site) == [5, 7])
+        }
+    }
+
+    /// Clients of other servers wait for it.
+    @Test(arguments: Engine.underTest)
+    func aStopTellsWhatIsHeld(engine: Engine) async throws {
+        try await Self.afterChunks(8, engine) { site, _, tasks, upload in
+            let telling = Task { await tasks.heldProgress.run() }
+            telling.cancel()
+            await telling.value
+            let seen = try await Self.percents(upload, at: site)
+            #expect(seen == [5, 8])
         }
     }
 

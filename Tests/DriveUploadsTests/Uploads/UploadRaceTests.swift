@@ -56,6 +56,30 @@ import Testing
         }
     }
 
+    /// Who keeps bytes takes the upload's row and then the task's. A pause that took them the other way round, and two chunks, would
+    /// wait for each other in a circle until the database ended one of them.
+    @Test(.enabled(if: Engine.underTest.contains(.postgresql), "SQLite has one writer")) func aPauseTakesTheRowsAsChunksDo() async throws {
+        try await Site.with(.postgresql) { site in
+            let drive = try await site.start()
+            let upload = try await Self.content.create(on: drive)
+            let held = Gate()
+            async let chunk: Void = site.database.write { sql in
+                let id = [SQLValue.text(upload.taskId)]
+                try sql.query("SELECT 1 AS held FROM upload_tasks WHERE task_id = $1 FOR UPDATE", id)
+                held.open()
+                let start = ContinuousClock.now
+                while try sql.query("SELECT 1 AS waits FROM pg_locks WHERE NOT granted").isEmpty {
+                    guard ContinuousClock.now - start < .seconds(20) else { throw DatabaseError(.statement, "the pause waits for nothing") }
+                    try sql.query("SELECT 1 AS slept FROM pg_sleep(0.01)")
+                }
+                try sql.query("SELECT 1 AS held FROM tasks WHERE task_id = $1 FOR UPDATE NOWAIT", id)
+            }
+            await held.wait()
+            try await drive.uploads.pauseTask(upload.taskId, by: upload.owner)
+            try await chunk
+        }
+    }
+
     @Test(arguments: Engine.underTest)
     func completeAndCancelHaveOneWinner(engine: Engine) async throws {
         try await Site.with(engine) { site in
