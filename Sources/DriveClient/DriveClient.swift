@@ -117,9 +117,7 @@ public final class DriveClient: Sendable {
             guard let repetition = ReplyMeaning(of: failure).repetition else { throw failure }
             let now = surroundings.monotonic()
             guard let delay = backoff.delay(afterFailureAt: now, retryAfter: repetition.after, jitter: surroundings.jitter()) else {
-                let seconds = (now - (backoff.failingSince ?? now)).components.seconds
-                // A wait that is longer than all patience, told at the first attempt: the error itself says more.
-                throw seconds < 1 ? failure : .gaveUp(seconds: Int(policy.patience.components.seconds), lastError: failure.description)
+                throw backoff.end(after: failure, at: now)
             }
             onRetry(failure, delay)
             do { try await surroundings.sleep(delay) } catch { throw .cancelled }

@@ -28,10 +28,12 @@ actor FakeDrive {
     private var files: [String: CloudFile] = [:]
     /// Chunks that are damaged in store when they first come.
     private var damaging: Set<Int> = []
-    /// Chunks held back until `release`.
+    /// This chunk and those after it are held back until `release`.
     private var gate: (chunk: Int, waiting: [CheckedContinuation<Void, Never>], arrived: [CheckedContinuation<Void, Never>])?
     /// A chunk that is waiting at the gate.
     private var isHeld = false
+    /// Told of each request, once it is in the log.
+    private var watchers: [AsyncStream<Void>.Continuation] = []
     let chunkSize: Int64
 
     init(chunkSize: Int64 = 1000) {
@@ -53,9 +55,14 @@ actor FakeDrive {
 
     func forgetScript() { script = [] }
     func damage(_ chunks: Set<Int>) { damaging = chunks }
-    func hold(chunk: Int) { gate = (chunk, [], []) }
 
-    /// Waits until the held chunk has come.
+    /// Holds back this chunk and those after it, until `release`.
+    func hold(chunk: Int) {
+        gate = (chunk, [], [])
+        isHeld = false
+    }
+
+    /// Waits until a held chunk has come.
     func untilHeld() async {
         if isHeld { return }
         await withCheckedContinuation { gate?.arrived.append($0) }
@@ -67,6 +74,15 @@ actor FakeDrive {
     }
 
     func count(_ prefix: String) -> Int { log.filter { $0.hasPrefix(prefix) }.count }
+
+    /// Waits until so many requests of a kind have come; the suite's limit bounds it.
+    func until(_ count: Int, _ prefix: String) async {
+        let (requests, watcher) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        watchers.append(watcher)
+        // For those that came before.
+        watcher.yield()
+        for await _ in requests where self.count(prefix) >= count { return }
+    }
 
     /// A file to download.
     func add(_ bytes: [UInt8], id: String, hash: String? = nil) -> CloudFile {
@@ -87,6 +103,7 @@ actor FakeDrive {
     func answer(_ request: ServerRequest) async -> ServerAnswer {
         let line = "\(request.method) \(request.path)"
         log.append(line)
+        for watcher in watchers { watcher.yield() }
         if let index = script.firstIndex(where: { line.hasPrefix($0.prefix) }) {
             if script[index].after == 0 { return script.remove(at: index).answer }
             script[index].after -= 1
@@ -126,7 +143,7 @@ actor FakeDrive {
     }
 
     private func chunk(_ request: ServerRequest, _ id: String, _ index: Int) async -> ServerAnswer {
-        if gate?.chunk == index {
+        if let first = gate?.chunk, index >= first {
             isHeld = true
             gate?.arrived.forEach { $0.resume() }
             gate?.arrived = []

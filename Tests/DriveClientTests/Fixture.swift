@@ -9,33 +9,53 @@ struct Fixture: Sendable {
     let client: DriveClient
     let folder: String
 
-    /// - Parameter clock: time that only waiting moves, so that no test waits for a backoff.
-    static func with(chunkSize: Int64 = 1000, _ body: (Fixture) async throws -> Void) async throws {
-        let drive = FakeDrive(chunkSize: chunkSize)
-        let server = try await ScriptedServer { await drive.answer($0) }
+    /// - Parameters:
+    ///   - events: what requests for events are answered by; nil: the drive, which has none.
+    ///   - surroundings: time that only waiting moves, so that no test waits for a backoff.
+    static func with(
+        events: EventScript? = nil, surroundings: ClientSurroundings = ManualClock().surroundings,
+        _ body: (Fixture) async throws -> Void
+    ) async throws {
+        let drive = FakeDrive()
         let folder = FileManager.default.temporaryDirectory.path + "/drive-client-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        let client = DriveClient(
-            server: try ServerAddress("http://127.0.0.1:\(server.port)"), surroundings: ManualClock().surroundings,
-            token: { "account-token" })
-        let result: Result<Void, any Error>
-        do { result = .success(try await body(Fixture(drive: drive, client: client, folder: folder))) } catch {
-            result = .failure(error)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let answer: @Sendable (ServerRequest) async -> ServerAnswer = { request in
+            if let events, request.path == "/api/events" { return events.answer(request) }
+            return await drive.answer(request)
         }
-        await drive.release()
-        await client.shutdown()
-        await server.stop()
-        try? FileManager.default.removeItem(atPath: folder)
-        try result.get()
+        try await ScriptedServer.with(answer, surroundings) { client in
+            let result: Result<Void, any Error>
+            do { result = .success(try await body(Fixture(drive: drive, client: client, folder: folder))) } catch {
+                result = .failure(error)
+            }
+            await drive.release()
+            try result.get()
+        }
     }
 
     /// A manager as a newly started process has it.
-    func manager(verify: Bool = false, parallel: Int = 3, patience: Duration = .seconds(300)) -> UploadManager {
+    func manager(
+        verify: Bool = false, parallel: Int = 3, patience: Duration = .seconds(300), listens: Bool = false
+    ) -> UploadManager {
         UploadManager(
             client: client,
             options: UploadOptions(
                 parallel: parallel, retry: RetryPolicy(patience: patience), verifyBeforeUpload: verify, directLimit: 100,
-                stateDirectory: folder + "/state"))
+                stateDirectory: folder + "/state", listens: listens))
+    }
+
+    /// An upload of one chunk after the other that is paused while a chunk is sent; returns when its journal alone is left of it.
+    ///
+    /// - Parameter meanwhile: what happens to the upload before the chunk is answered.
+    func interrupt(_ path: String, context: UploadContext = UploadContext(), meanwhile: () async -> Void = {}) async {
+        await drive.hold(chunk: 3)
+        let manager = manager(parallel: 1)
+        let handle = await manager.upload(file: path, context: context)
+        await drive.untilHeld()
+        await manager.pause(handle.id)
+        await meanwhile()
+        await drive.release()
     }
 
     /// A file whose bytes differ everywhere.

@@ -20,14 +20,25 @@ import Testing
         #expect(backoff.delay(afterFailureAt: now, retryAfter: .seconds(3600), jitter: 0) == nil)
     }
 
+    /// Patience is told of only where some of it was spent.
+    @Test func aWaitBeyondAllPatienceIsTheErrorItself() {
+        let reply = ErrorReply(code: "RATE_LIMITED", message: "m", status: 429, details: [:], requestId: nil)
+        let error = DriveClientError.server(reply, retryAfter: 3600)
+        var backoff = Backoff(RetryPolicy(base: .seconds(1), cap: .seconds(8), patience: .seconds(30)))
+        #expect(backoff.delay(afterFailureAt: .zero, retryAfter: .seconds(3600), jitter: 0) == nil)
+        #expect(backoff.end(after: error, at: .zero) == error)
+        #expect(backoff.end(after: error, at: .seconds(25)) == .gaveUp(seconds: 30, lastError: error.description))
+    }
+
     @Test(arguments: [
         (408, "X", ReplyMeaning.retry(after: nil)), (425, "X", .retry(after: nil)), (429, "RATE_LIMITED", .retry(after: nil)),
         (500, "X", .retry(after: nil)), (507, "STORAGE_FULL", .retry(after: nil)), (501, "NOT_IMPLEMENTED", .fatal),
         (400, "INVALID_REQUEST", .fatal), (403, "QUOTA_EXCEEDED", .fatal), (401, "UNAUTHENTICATED", .refresh),
-        (401, "TOKEN_REVOKED", .fatal), (404, "X", .unknown("m")), (410, "TASK_EXPIRED", .ended("m")), (409, "TASK_PAUSED", .paused),
+        (401, "TOKEN_REVOKED", .fatal), (404, "X", .fatal), (410, "TASK_EXPIRED", .ended("m")), (409, "TASK_PAUSED", .paused),
         (409, "CHUNK_ALREADY_UPLOADED", .chunkStored), (409, "CHUNK_IN_PROGRESS", .chunkBusy(after: .seconds(1))),
         (422, "CHUNK_DIGEST_MISMATCH", .resend), (429, "TOO_MANY_OPEN_UPLOADS", .fatal), (409, "CONFLICT", .fatal),
-        (409, "HTTP_409", .refresh), (410, "X", .unknown("m")), (404, "TASK_NOT_FOUND", .unknown("m")),
+        (409, "HTTP_409", .refresh), (410, "X", .fatal), (404, "HTTP_404", .fatal), (404, "TASK_NOT_FOUND", .unknown("m")),
+        (404, "FILE_NOT_FOUND", .ended("m")),
     ])
     func repliesMean(status: Int, code: String, meaning: ReplyMeaning) {
         let reply = ErrorReply(code: code, message: "m", status: status, details: [:], requestId: nil)

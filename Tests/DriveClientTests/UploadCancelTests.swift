@@ -1,5 +1,4 @@
 import DriveModel
-import Foundation
 import Testing
 
 @testable import DriveClient
@@ -54,6 +53,16 @@ import Testing
         }
     }
 
+    @Test func anExpiredUploadOfOneRequestIsBegunAnew() async throws {
+        try await Fixture.with { fixture in
+            let (path, bytes) = try fixture.write(50)
+            let expired = errorAnswer(410, "TASK_EXPIRED", ["taskId": "task1", "status": "Expired"])
+            await fixture.drive.instead(of: "POST /api/files/upload/direct", expired)
+            #expect(try await fixture.manager().upload(file: path).result().hash == sha256(bytes))
+            #expect(await fixture.drive.log.count == 2)
+        }
+    }
+
     /// What became of an upload between two calls.
     enum Fate: CaseIterable, Sendable {
         case cancelled, expired, failed, forgotten
@@ -63,18 +72,14 @@ import Testing
     @Test(arguments: Fate.allCases) func whatIsNoWishIsBegunAnewByTheNextCall(fate: Fate) async throws {
         try await Fixture.with { fixture in
             let (path, bytes) = try fixture.write(4500)
-            await fixture.drive.hold(chunk: 3)
-            let first = fixture.manager(parallel: 1)
-            let handle = await first.upload(file: path)
-            await fixture.drive.untilHeld()
-            await first.pause(handle.id)
-            switch fate {
-            case .cancelled: await fixture.drive.end("task1", as: .cancelled)
-            case .expired: await fixture.drive.end("task1", as: .expired)
-            case .failed: await fixture.drive.end("task1", as: .failed)
-            case .forgotten: await fixture.drive.forget("task1")
+            await fixture.interrupt(path) {
+                switch fate {
+                case .cancelled: await fixture.drive.end("task1", as: .cancelled)
+                case .expired: await fixture.drive.end("task1", as: .expired)
+                case .failed: await fixture.drive.end("task1", as: .failed)
+                case .forgotten: await fixture.drive.forget("task1")
+                }
             }
-            await fixture.drive.release()
             if fate == .cancelled {
                 await #expect(throws: Self.cancelled) { try await fixture.manager().upload(file: path).result() }
                 #expect(await fixture.drive.count(Self.creations) == 1)
@@ -104,47 +109,46 @@ import Testing
 
     // MARK: By events
 
-    /// A drive whose events a test tells, and an upload whose chunk 3 is held: without its events the client would learn nothing.
+    /// An upload whose every chunk is held, and the events that a test tells: without these the client would learn nothing.
     private struct Stage: Sendable {
-        let drive: FakeDrive
+        let fixture: Fixture
         let events: EventScript
         let handle: UploadHandle
-        let folder: String
 
-        static func with(_ streams: ServerAnswer..., parallel: Int = 3, _ body: @Sendable (Stage) async throws -> Void) async throws {
-            let drive = FakeDrive()
+        var drive: FakeDrive { fixture.drive }
+
+        static func with(_ streams: [ServerAnswer], parallel: Int = 3, _ body: (Stage) async throws -> Void) async throws {
             let events = EventScript(streams + [errorAnswer(404, "NOT_FOUND")])
-            let folder = FileManager.default.temporaryDirectory.path + "/upload-cancel-\(UUID().uuidString)"
-            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            defer { try? FileManager.default.removeItem(atPath: folder) }
-            try Data(pattern(4500)).write(to: URL(fileURLWithPath: folder + "/data.bin"))
-            await drive.hold(chunk: 3)
-            try await ScriptedServer.with(
-                { $0.path == "/api/events" ? events.answer($0) : await drive.answer($0) }, SilenceClock().surroundings
-            ) { client in
-                let options = UploadOptions(parallel: parallel, directLimit: 100, stateDirectory: folder + "/state", listens: true)
-                let handle = await UploadManager(client: client, options: options).upload(file: folder + "/data.bin")
-                await drive.untilHeld()
+            try await Fixture.with(events: events, surroundings: SilenceClock().surroundings) { fixture in
+                let (path, _) = try fixture.write(4500)
+                await fixture.drive.hold(chunk: 0)
+                let handle = await fixture.manager(parallel: parallel, listens: true).upload(file: path)
+                await fixture.drive.untilHeld()
                 let result: Result<Void, any Error>
-                do { result = .success(try await body(Stage(drive: drive, events: events, handle: handle, folder: folder))) } catch {
+                do { result = .success(try await body(Stage(fixture: fixture, events: events, handle: handle))) } catch {
                     result = .failure(error)
                 }
-                await drive.release()
+                // The listener does not tire of a server that is gone.
                 await handle.manager.pause(handle.id)
                 try result.get()
             }
         }
 
-        /// Waits until so many requests of a kind have come; the suite's limit bounds it.
-        func until(_ count: Int, _ prefix: String) async throws {
-            while await drive.count(prefix) < count { try await Task.sleep(for: .milliseconds(2)) }
+        /// With a stream that has begun, while the upload is among its open tasks. It is silent but for what the test tells.
+        static func listening(
+            then later: ServerAnswer..., parallel: Int = 3, _ body: (Stage, AsyncStream<String>.Continuation) async throws -> Void
+        ) async throws {
+            let (pieces, teller) = AsyncStream.makeStream(of: String.self)
+            defer { teller.finish() }
+            teller.yield(LiveScene.ready(1))
+            teller.yield(UploadCancelTests.open)
+            try await with([.stream(pieces, end: .silence)] + later, parallel: parallel) { stage in try await body(stage, teller) }
         }
 
         func expectCancelled(sourceLocation: SourceLocation = #_sourceLocation) async {
             await #expect(throws: UploadCancelTests.cancelled, sourceLocation: sourceLocation) { try await handle.result() }
             #expect(await drive.count(UploadCancelTests.creations) == 1, sourceLocation: sourceLocation)
-            let left = ((try? FileManager.default.contentsOfDirectory(atPath: folder + "/state")) ?? []).filter { $0.hasSuffix(".json") }
-            #expect(left.isEmpty, sourceLocation: sourceLocation)
+            #expect(fixture.journals.isEmpty, sourceLocation: sourceLocation)
         }
     }
 
@@ -154,18 +158,14 @@ import Testing
         LiveScene.event(sequence, "task.\(word)", ["taskId": .string(task), "status": "x"])
     }
 
-    /// The last chunks are under way, and stay so.
+    /// Its chunks are under way, and stay so.
     @Test(arguments: [1, 3]) func itsEventEndsTheUploadAtOnce(parallel: Int) async throws {
-        let (pieces, teller) = AsyncStream.makeStream(of: String.self)
-        teller.yield(LiveScene.ready(1))
-        teller.yield(Self.open)
-        try await Stage.with(.stream(pieces, end: .silence), parallel: parallel) { stage in
+        try await Stage.listening(parallel: parallel) { stage, teller in
             await stage.drive.end("task1", as: .cancelled)
             // Another task's is none of its concern.
             teller.yield(Self.event(2, "cancelled", of: "task2"))
             teller.yield(Self.event(3, "cancelled"))
             await stage.expectCancelled()
-            teller.finish()
             let query = stage.events.events.first?.query ?? [:]
             #expect(query["task"] == "task1" && query["types"]?.contains("task.cancelled") == true, "\(query)")
         }
@@ -174,7 +174,7 @@ import Testing
     /// Cancelled before the stream began, or while it was lost: it is among the open tasks no more.
     @Test func aCancelBeforeTheStreamIsSeen() async throws {
         let (pieces, teller) = AsyncStream.makeStream(of: String.self)
-        try await Stage.with(.stream(pieces, end: .silence)) { stage in
+        try await Stage.with([.stream(pieces, end: .silence)]) { stage in
             await stage.drive.end("task1", as: .cancelled)
             teller.yield(LiveScene.ready(2))
             teller.yield(LiveScene.snapshot(2))
@@ -185,12 +185,9 @@ import Testing
 
     /// The stream breaks; what came meanwhile comes over the next one.
     @Test func aCancelWhileTheStreamIsLostIsHeard() async throws {
-        let (pieces, teller) = AsyncStream.makeStream(of: String.self)
+        let first = LiveScene.stream(LiveScene.ready(1), Self.open, end: .end)
         let (later, laterTeller) = AsyncStream.makeStream(of: String.self)
-        teller.yield(LiveScene.ready(1))
-        teller.yield(Self.open)
-        teller.finish()
-        try await Stage.with(.stream(pieces, end: .end), errorAnswer(503, "SHUTTING_DOWN"), .stream(later, end: .silence)) { stage in
+        try await Stage.with([first, errorAnswer(503, "SHUTTING_DOWN"), .stream(later, end: .silence)]) { stage in
             await stage.drive.end("task1", as: .cancelled)
             laterTeller.yield(LiveScene.ready(1, .resumed))
             laterTeller.yield(Self.event(2, "cancelled"))
@@ -202,67 +199,41 @@ import Testing
 
     /// A pause that was over before anybody asked is not the last thing that is heard.
     @Test func aCancelAfterAPauseThatIsOverIsHeard() async throws {
-        let (pieces, teller) = AsyncStream.makeStream(of: String.self)
         let (later, laterTeller) = AsyncStream.makeStream(of: String.self)
-        teller.yield(LiveScene.ready(1))
-        teller.yield(Self.open)
-        try await Stage.with(.stream(pieces, end: .silence), .stream(later, end: .silence)) { stage in
+        try await Stage.listening(then: .stream(later, end: .silence)) { stage, teller in
             teller.yield(Self.event(2, "paused"))
-            try await stage.until(1, "GET /api/files/upload/resume/task1")
+            await stage.drive.until(1, "GET /api/files/upload/resume/task1")
             await stage.drive.end("task1", as: .cancelled)
             laterTeller.yield(LiveScene.ready(2, .resumed))
             laterTeller.yield(Self.event(3, "cancelled"))
             await stage.expectCancelled()
             #expect(stage.events.events.last?.query["since"] == "2")
-            teller.finish()
             laterTeller.finish()
         }
     }
 
     /// An expiry is nobody's wish.
     @Test func anExpiryIsBegunAnew() async throws {
-        let (pieces, teller) = AsyncStream.makeStream(of: String.self)
-        teller.yield(LiveScene.ready(1))
-        teller.yield(Self.open)
-        try await Stage.with(.stream(pieces, end: .silence)) { stage in
+        try await Stage.listening { stage, teller in
             await stage.drive.end("task1", as: .expired)
             teller.yield(Self.event(2, "expired"))
-            // It is begun anew while the old one's chunk is still held.
-            try await stage.until(2, UploadCancelTests.creations)
+            // It is begun anew while the old one's chunks are still held.
+            await stage.drive.until(2, UploadCancelTests.creations)
             await stage.drive.release()
-            #expect(try await stage.handle.result().hash == sha256(pattern(4500)))
-            teller.finish()
+            let file = try await stage.handle.result()
+            #expect(file.hash == sha256(pattern(4500)))
         }
     }
 
     /// The server's word counts, not the event's: the file is there.
     @Test func aFileThatIsThereAllTheSameIsTheResult() async throws {
-        let (pieces, teller) = AsyncStream.makeStream(of: String.self)
-        teller.yield(LiveScene.ready(1))
-        teller.yield(Self.open)
-        try await Stage.with(.stream(pieces, end: .silence)) { stage in
+        try await Stage.listening { stage, teller in
             teller.yield(Self.event(2, "cancelled"))
-            try await stage.until(1, "GET /api/files/upload/resume/task1")
+            await stage.drive.until(1, "GET /api/files/upload/resume/task1")
             await stage.drive.release()
-            #expect(try await stage.handle.result().hash == sha256(pattern(4500)))
+            let file = try await stage.handle.result()
+            #expect(file.hash == sha256(pattern(4500)))
             #expect(await stage.drive.count(UploadCancelTests.creations) == 1)
-            teller.finish()
-        }
-    }
-
-    /// Its own cancel is no news to the caller: the upload is cancelled, not failed.
-    @Test func itsOwnCancelIsNoFailure() async throws {
-        let (pieces, teller) = AsyncStream.makeStream(of: String.self)
-        teller.yield(LiveScene.ready(1))
-        teller.yield(Self.open)
-        try await Stage.with(.stream(pieces, end: .silence)) { stage in
-            async let cancel: Void = stage.handle.manager.cancel(stage.handle.id)
-            teller.yield(Self.event(2, "cancelled"))
-            await cancel
-            await #expect(throws: DriveClientError.cancelled) { try await stage.handle.result() }
-            #expect(await stage.drive.count("DELETE /api/files/upload/task/task1") == 1)
-            #expect(await stage.drive.count(UploadCancelTests.creations) == 1)
-            teller.finish()
         }
     }
 }

@@ -104,12 +104,7 @@ import Testing
     @Test func anotherProcessSendsOnlyWhatIsMissing() async throws {
         try await Fixture.with { fixture in
             let (path, bytes) = try fixture.write(4500)
-            await fixture.drive.hold(chunk: 3)
-            let first = fixture.manager(parallel: 1)
-            let handle = await first.upload(file: path)
-            await fixture.drive.untilHeld()
-            await first.pause(handle.id)
-            await fixture.drive.release()
+            await fixture.interrupt(path)
             #expect(fixture.journals.count == 1)
             let journal = try String(contentsOfFile: "\(fixture.folder)/state/\(fixture.journals[0])", encoding: .utf8)
             #expect(!journal.contains("account-token"))
@@ -166,12 +161,7 @@ import Testing
         let (first, second, says) = Self.changes[index]
         try await Fixture.with { fixture in
             let (path, bytes) = try fixture.write(4500)
-            await fixture.drive.hold(chunk: 3)
-            let manager = fixture.manager(parallel: 1)
-            let handle = await manager.upload(file: path, context: first)
-            await fixture.drive.untilHeld()
-            await manager.pause(handle.id)
-            await fixture.drive.release()
+            await fixture.interrupt(path, context: first)
 
             if let says {
                 let error = await #expect(throws: DriveClientError.self) {
@@ -193,12 +183,7 @@ import Testing
     @Test func aFileThatChangedMeanwhileStartsAnew() async throws {
         try await Fixture.with { fixture in
             let (path, _) = try fixture.write(4500)
-            await fixture.drive.hold(chunk: 3)
-            let first = fixture.manager(parallel: 1)
-            let handle = await first.upload(file: path)
-            await fixture.drive.untilHeld()
-            await first.pause(handle.id)
-            await fixture.drive.release()
+            await fixture.interrupt(path)
 
             let (_, changed) = try fixture.write(5100, seed: 2)
             let file = try await fixture.manager().upload(file: path).result()
@@ -225,13 +210,34 @@ import Testing
         }
     }
 
-    @Test func anUploadTheServerForgotStartsAnew() async throws {
+    static let ends: [(String, ServerAnswer)] = [
+        ("POST /api/files/upload/chunk/task1/3", errorAnswer(410, "TASK_EXPIRED")),
+        // It was complete, by an answer that got lost, and its file was deleted since.
+        ("POST /api/files/upload/complete", errorAnswer(404, "FILE_NOT_FOUND")),
+    ]
+
+    @Test(arguments: ends.indices) func anUploadThatIsOverStartsAnew(index: Int) async throws {
+        let (prefix, answer) = Self.ends[index]
         try await Fixture.with { fixture in
             let (path, bytes) = try fixture.write(4500)
-            await fixture.drive.instead(of: "POST /api/files/upload/chunk/task1/3", errorAnswer(410, "TASK_EXPIRED"))
+            await fixture.drive.instead(of: prefix, answer)
             let file = try await fixture.manager().upload(file: path).result()
             #expect(file.hash == sha256(bytes))
             #expect(await fixture.drive.count("POST /api/files/upload/create") == 2)
+        }
+    }
+
+    /// It is not the server's word on the upload, which goes on when the way to the server is right again.
+    @Test(arguments: [404, 410]) func aPageOfAProxyEndsNoUpload(status: Int) async throws {
+        try await Fixture.with { fixture in
+            let (path, bytes) = try fixture.write(4500)
+            await fixture.interrupt(path)
+            await fixture.drive.instead(of: "GET /api/files/upload/resume", .reply(status, [], "<html>a proxy's page</html>"))
+            let error = await #expect(throws: DriveClientError.self) { try await fixture.manager().upload(file: path).result() }
+            #expect(error?.serverReply?.code == "HTTP_\(status)")
+            #expect(fixture.journals.count == 1)
+            #expect(try await fixture.manager().upload(file: path).result().hash == sha256(bytes))
+            #expect(await fixture.drive.count("POST /api/files/upload/create") == 1)
         }
     }
 

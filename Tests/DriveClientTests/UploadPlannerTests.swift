@@ -1,29 +1,12 @@
 import DriveModel
-import Foundation
 import Testing
 
 @testable import DriveClient
 
 /// The planner without I/O: time is a number, replies are values.
 @Suite struct UploadPlannerTests {
-    private static let file = CloudFile(
-        id: "f", name: "n", size: 5, contentType: "t", hash: "h", poolId: UUID(), createdAt: Timestamp(seconds: 0),
-        updatedAt: Timestamp(seconds: 0))
-
-    private static func planner(_ count: Int = 5, stored: [Int] = [], parallel: Int = 2) -> UploadPlanner {
-        UploadPlanner(
-            plan: ChunkPlan(fileSize: Int64(count), chunkSize: 1), taskId: "t", stored: stored, parallel: parallel,
-            policy: RetryPolicy(base: .seconds(1), cap: .seconds(8), patience: .seconds(60)))
-    }
-
-    private static func error(_ status: Int, _ code: String = "X", _ details: [String: JSONValue] = [:], retryAfter: Int? = nil)
-        -> DriveClientError
-    {
-        .server(ErrorReply(code: code, message: "m", status: status, details: details, requestId: nil), retryAfter: retryAfter)
-    }
-
     @Test func sendsInOrderAndNoMoreAtOnceThanAllowed() {
-        var planner = Self.planner()
+        var planner = PlannerScene.planner()
         #expect(planner.next(now: .zero) == .send(chunk: 0, replace: false))
         #expect(planner.next(now: .zero) == .send(chunk: 1, replace: false))
         #expect(planner.next(now: .zero) == .idle)
@@ -32,42 +15,42 @@ import Testing
     }
 
     @Test func leavesOutWhatIsStoredAndCompletesOnce() {
-        var planner = Self.planner(stored: [0, 1, 2, 4])
+        var planner = PlannerScene.planner(stored: [0, 1, 2, 4])
         #expect(planner.next(now: .zero) == .send(chunk: 3, replace: false))
         #expect(planner.next(now: .zero) == .idle)
-        planner.handle(.chunkFailed(3, Self.error(409, "CHUNK_ALREADY_UPLOADED")), now: .zero, jitter: 0)
+        planner.handle(.chunkFailed(3, PlannerScene.error(409, "CHUNK_ALREADY_UPLOADED")), now: .zero, jitter: 0)
         #expect(planner.storedCount == 5)
         #expect(planner.next(now: .zero) == .complete)
         #expect(planner.next(now: .zero) == .idle)
-        planner.handle(.completed(.file(Self.file)), now: .zero, jitter: 0)
-        #expect(planner.next(now: .zero) == .finished(Self.file))
+        planner.handle(.completed(.file(PlannerScene.file)), now: .zero, jitter: 0)
+        #expect(planner.next(now: .zero) == .finished(PlannerScene.file))
     }
 
     @Test func chunksThatFailTogetherCountAsOneFailure() {
-        var planner = Self.planner(parallel: 3)
+        var planner = PlannerScene.planner(parallel: 3)
         for _ in 0..<3 { _ = planner.next(now: .zero) }
         for index in 0..<3 { planner.handle(.chunkFailed(index, .network("gone")), now: .zero, jitter: 0.5) }
         #expect(planner.next(now: .zero) == .wait(until: .milliseconds(500)))
         // What became of them is asked before anything is sent again.
         #expect(planner.next(now: .milliseconds(500)) == .refresh)
-        planner.handle(.refreshed(Self.information(.inProgress, [])), now: .milliseconds(500), jitter: 0)
+        planner.handle(PlannerScene.refreshed(.inProgress), now: .milliseconds(500), jitter: 0)
         #expect(planner.next(now: .milliseconds(500)) == .send(chunk: 0, replace: false))
         planner.handle(.chunkFailed(0, .network("gone")), now: .seconds(1), jitter: 0.5)
         #expect(planner.next(now: .seconds(1)) == .wait(until: .seconds(2)))
     }
 
     @Test func aChunkWhoseAnswerWasLostIsNotSentAgainWhereItIsStored() {
-        var planner = Self.planner(2, parallel: 1)
+        var planner = PlannerScene.planner(2, parallel: 1)
         #expect(planner.next(now: .zero) == .send(chunk: 0, replace: false))
         planner.handle(.chunkFailed(0, .network("gone")), now: .zero, jitter: 0)
         #expect(planner.next(now: .zero) == .refresh)
-        planner.handle(.refreshed(Self.information(.inProgress, [0])), now: .zero, jitter: 0)
+        planner.handle(PlannerScene.refreshed(.inProgress, [0]), now: .zero, jitter: 0)
         #expect(planner.next(now: .zero) == .send(chunk: 1, replace: false))
     }
 
     /// That the server answers the question is no progress.
     @Test func chunksThatAreLostAgainAndAgainEndTheUpload() {
-        var planner = Self.planner(parallel: 1)
+        var planner = PlannerScene.planner(parallel: 1)
         var (now, sends) = (Duration.zero, 0)
         while sends < 1000 {
             switch planner.next(now: now) {
@@ -75,7 +58,7 @@ import Testing
                 sends += 1
                 now += .milliseconds(10)
                 planner.handle(.chunkFailed(index, .network("gone")), now: now, jitter: 0.5)
-            case .refresh: planner.handle(.refreshed(Self.information(.inProgress, [])), now: now, jitter: 0.5)
+            case .refresh: planner.handle(PlannerScene.refreshed(.inProgress), now: now, jitter: 0.5)
             case .wait(let until): now = until
             case .failed(let error):
                 guard case .gaveUp(seconds: 60, lastError: _) = error else {
@@ -93,20 +76,20 @@ import Testing
     }
 
     @Test func aBusyChunkHoldsUpNoOther() {
-        var planner = Self.planner(parallel: 1)
+        var planner = PlannerScene.planner(parallel: 1)
         _ = planner.next(now: .zero)
-        planner.handle(.chunkFailed(0, Self.error(409, "CHUNK_IN_PROGRESS", retryAfter: 4)), now: .zero, jitter: 0)
+        planner.handle(.chunkFailed(0, PlannerScene.error(409, "CHUNK_IN_PROGRESS", retryAfter: 4)), now: .zero, jitter: 0)
         #expect(planner.next(now: .zero) == .send(chunk: 1, replace: false))
         planner.handle(.chunkStored(1), now: .seconds(5), jitter: 0)
         #expect(planner.next(now: .seconds(5)) == .send(chunk: 0, replace: false))
     }
 
     @Test func aChunkDamagedAgainAndAgainEndsTheUpload() {
-        var planner = Self.planner(1)
+        var planner = PlannerScene.planner(1)
         var sends = 0
         while case .send = planner.next(now: .zero), sends < 100 {
             sends += 1
-            planner.handle(.chunkFailed(0, Self.error(422, "CHUNK_DIGEST_MISMATCH")), now: .zero, jitter: 0)
+            planner.handle(.chunkFailed(0, PlannerScene.error(422, "CHUNK_DIGEST_MISMATCH")), now: .zero, jitter: 0)
         }
         #expect(sends == 6)
         guard case .failed = planner.next(now: .zero) else {
@@ -116,10 +99,10 @@ import Testing
     }
 
     @Test func aWrongHashIsMendedByReplacing() {
-        var planner = Self.planner(3, stored: [0, 1, 2])
+        var planner = PlannerScene.planner(3, stored: [0, 1, 2])
         #expect(planner.next(now: .zero) == .complete)
         let chunks: JSONValue = [["index": 0, "checksum": "0000000a"], ["index": 2, "checksum": "ffffffff"]]
-        planner.handle(.completeFailed(Self.error(422, "HASH_MISMATCH", ["chunks": chunks])), now: .zero, jitter: 0)
+        planner.handle(.completeFailed(PlannerScene.error(422, "HASH_MISMATCH", ["chunks": chunks])), now: .zero, jitter: 0)
         #expect(planner.next(now: .zero) == .compare([0: 10, 2: .max]))
         planner.handle(.compared(differing: [2]), now: .zero, jitter: 0)
         #expect(planner.next(now: .zero) == .send(chunk: 2, replace: true))
@@ -128,7 +111,7 @@ import Testing
     }
 
     @Test func verificationIsAwaitedWhileItMoves() {
-        var planner = Self.planner(0)
+        var planner = PlannerScene.planner(0)
         var now = Duration.zero
         for progress in 0..<50 {
             #expect(planner.next(now: now) == .complete)
@@ -148,51 +131,25 @@ import Testing
         (.failed, .uploadEnded(taskId: "t", reason: "it is Failed on the server.")),
         (.expired, .uploadEnded(taskId: "t", reason: "it is Expired on the server.")),
     ]) func anEndedTaskEndsTheUpload(status: TaskStatus, error: DriveClientError) {
-        var planner = Self.planner()
+        var planner = PlannerScene.planner()
         _ = planner.next(now: .zero)
-        planner.handle(.chunkFailed(0, Self.error(409, "TASK_CLOSED")), now: .zero, jitter: 0)
+        planner.handle(.chunkFailed(0, PlannerScene.error(409, "TASK_CLOSED")), now: .zero, jitter: 0)
         #expect(planner.next(now: .zero) == .refresh)
-        planner.handle(.refreshed(Self.information(status, [])), now: .zero, jitter: 0)
+        planner.handle(PlannerScene.refreshed(status), now: .zero, jitter: 0)
         #expect(planner.next(now: .zero) == .failed(error))
     }
 
-    /// Whatever is under way: the server is asked at once, and once.
-    @Test func whatOthersDoToTheUploadIsAskedForAtOnce() {
-        var planner = Self.planner()
-        guard case .send = planner.next(now: .zero) else {
-            Issue.record("nothing to send")
-            return
-        }
-        planner.handle(Self.paused, now: .zero, jitter: 0)
-        #expect(planner.next(now: .zero) == .refresh)
-        planner.handle(Self.paused, now: .zero, jitter: 0)
-        #expect(planner.next(now: .zero) == .idle)
-        planner.handle(.refreshed(Self.information(.paused, [])), now: .zero, jitter: 0)
-        #expect(planner.next(now: .zero) == .failed(.pausedOnServer(taskId: "t")))
-        // Its end is its end.
-        planner.handle(Self.paused, now: .zero, jitter: 0)
-        #expect(planner.next(now: .zero) == .failed(.pausedOnServer(taskId: "t")))
-    }
-
-    private static let paused = UploadPlanner.Event.changedElsewhere(UploadNews(status: .paused, sequence: 1))
-
     @Test func aRenewedSessionGoesOnWithWhatIsMissing() {
-        var planner = Self.planner()
+        var planner = PlannerScene.planner()
         _ = planner.next(now: .zero)
         _ = planner.next(now: .zero)
-        planner.handle(.chunkFailed(0, Self.error(401)), now: .zero, jitter: 0)
+        planner.handle(.chunkFailed(0, PlannerScene.error(401)), now: .zero, jitter: 0)
         #expect(planner.next(now: .zero) == .refresh)
         #expect(planner.next(now: .zero) == .idle)
-        planner.handle(.chunkFailed(1, Self.error(401)), now: .zero, jitter: 0)
-        planner.handle(.refreshed(Self.information(.inProgress, [0, 3])), now: .zero, jitter: 0)
+        planner.handle(.chunkFailed(1, PlannerScene.error(401)), now: .zero, jitter: 0)
+        planner.handle(PlannerScene.refreshed(.inProgress, [0, 3]), now: .zero, jitter: 0)
         #expect(planner.next(now: .zero) == .send(chunk: 1, replace: false))
         #expect(planner.next(now: .zero) == .send(chunk: 2, replace: false))
-    }
-
-    private static func information(_ status: TaskStatus, _ stored: [Int]) -> ResumeInformation {
-        ResumeInformation(
-            taskId: "t", fileName: "n", fileSize: 5, contentType: "", hash: nil, chunkSize: 1, chunksCount: 5,
-            uploadedChunks: stored, status: status, fileId: nil, sessionToken: nil, sessionExpiresAt: nil)
     }
 
     /// Whatever the network and the server do, as long as it passes: every chunk is stored, never more than `parallel`
@@ -201,7 +158,7 @@ import Testing
         var random = Lehmer(state: seed)
         let count = Int.random(in: 0...40, using: &random)
         let parallel = Int.random(in: 1...5, using: &random)
-        var planner = Self.planner(count, parallel: parallel)
+        var planner = PlannerScene.planner(count, parallel: parallel)
         var stored: Set<Int> = []
         var inFlight: [Int] = []
         var now = Duration.zero
@@ -212,10 +169,11 @@ import Testing
                 let missing = (0..<count).filter { !stored.contains($0) }
                 let event: UploadPlanner.Event =
                     missing.isEmpty
-                    ? .completed(.file(Self.file))
-                    : .completeFailed(Self.error(409, "UPLOAD_INCOMPLETE", ["missingChunks": .array(missing.map { .integer(Int64($0)) })]))
+                    ? .completed(.file(PlannerScene.file))
+                    : .completeFailed(
+                        PlannerScene.error(409, "UPLOAD_INCOMPLETE", ["missingChunks": .array(missing.map { .integer(Int64($0)) })]))
                 planner.handle(event, now: now, jitter: 0.5)
-            case .refresh: planner.handle(.refreshed(Self.information(.inProgress, stored.sorted())), now: now, jitter: 0.5)
+            case .refresh: planner.handle(PlannerScene.refreshed(.inProgress, stored.sorted()), now: now, jitter: 0.5)
             case .wait(let until): now = until
             case .idle: settle(&planner, &inFlight, &stored, now, &random)
             case .finished:
@@ -243,11 +201,12 @@ import Testing
             // The reply was lost, the chunk was not.
             stored.insert(index)
             event = .chunkFailed(index, .network("gone"))
-        case 2: event = .chunkFailed(index, Self.error(503, retryAfter: 2))
-        case 3: event = .chunkFailed(index, Self.error(409, "CHUNK_IN_PROGRESS"))
-        case 4 where Int.random(in: 0..<4, using: &random) == 0: event = .chunkFailed(index, Self.error(401))
+        case 2: event = .chunkFailed(index, PlannerScene.error(503, retryAfter: 2))
+        case 3: event = .chunkFailed(index, PlannerScene.error(409, "CHUNK_IN_PROGRESS"))
+        case 4 where Int.random(in: 0..<4, using: &random) == 0: event = .chunkFailed(index, PlannerScene.error(401))
         default:
-            event = stored.insert(index).inserted ? .chunkStored(index) : .chunkFailed(index, Self.error(409, "CHUNK_ALREADY_UPLOADED"))
+            event =
+                stored.insert(index).inserted ? .chunkStored(index) : .chunkFailed(index, PlannerScene.error(409, "CHUNK_ALREADY_UPLOADED"))
         }
         planner.handle(event, now: now, jitter: Double.random(in: 0..<1, using: &random))
     }

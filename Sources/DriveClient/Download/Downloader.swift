@@ -78,9 +78,7 @@ public struct Downloader: Sendable {
             if await part.count > before { backoff.succeeded() }
             let now = client.surroundings.monotonic()
             guard let delay = backoff.delay(afterFailureAt: now, retryAfter: repetition.after, jitter: client.surroundings.jitter()) else {
-                let seconds = (now - (backoff.failingSince ?? now)).components.seconds
-                throw seconds < 1
-                    ? failure : .gaveUp(seconds: Int(backoff.policy.patience.components.seconds), lastError: failure.description)
+                throw backoff.end(after: failure, at: now)
             }
             tracker.status(.retrying(failure, in: delay))
             do { try await client.surroundings.sleep(delay) } catch { throw .cancelled }

@@ -141,9 +141,7 @@ public struct LiveEvents: AsyncSequence, Sendable {
             if let readySince, now - readySince >= Swift.max(lastDelay, events.policy.base) { backoff.succeeded() }
             let wish = ReplyMeaning(of: error).repetition?.after ?? parser.reconnectionTime.map { Swift.min($0, events.policy.cap) }
             guard let delay = backoff.delay(afterFailureAt: now, retryAfter: wish, jitter: client.surroundings.jitter()) else {
-                let seconds = (now - (backoff.failingSince ?? now)).components.seconds
-                let patience = Int(events.policy.patience.components.seconds)
-                throw ended(by: seconds < 1 ? error : .gaveUp(seconds: patience, lastError: error.description))
+                throw ended(by: backoff.end(after: error, at: now))
             }
             self.delay = delay
             lastDelay = delay

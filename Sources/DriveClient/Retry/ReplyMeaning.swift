@@ -59,18 +59,19 @@ enum ReplyMeaning: Hashable {
         case .hashMismatch: self = .hashMismatch(Self.checksums(reply.details["chunks"]))
         case .taskPaused: self = .paused
         case .taskClosed: self = Self.closed(reply)
-        case .taskExpired: self = .ended(reply.message)
+        // Expired; or finished, and its file was deleted since.
+        case .taskExpired, .fileNotFound: self = .ended(reply.message)
         case .taskNotFound: self = .unknown(reply.message)
         case .tooManyOpenUploads, .accountDisabled, .tokenRevoked, .conflict, .blobDamaged: self = .fatal
-        default: self.init(status: reply.status, message: reply.message, retryAfter: retryAfter)
+        default: self.init(status: reply.status, retryAfter: retryAfter)
         }
     }
 
     /// For codes this client does not know, and for proxies that send none: by the status (RFC 9110, section 15; RFC 6585).
-    private init(status: Int, message: String, retryAfter: Duration?) {
+    /// A proxy's 404 or 410 says nothing of the upload, which is not given up for it.
+    private init(status: Int, retryAfter: Duration?) {
         switch status {
         case 401: self = .refresh
-        case 404, 410: self = .unknown(message)
         // In conflict with the upload's state (RFC 9110, section 15.5.10); which one was lost with the body.
         case 409: self = .refresh
         case 501, 505: self = .fatal

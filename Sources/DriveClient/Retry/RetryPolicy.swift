@@ -26,10 +26,20 @@ struct Backoff {
     /// Failures in a row.
     private(set) var failures = 0
     /// When the failures in a row began.
-    private(set) var failingSince: Duration?
+    private var failingSince: Duration?
 
     init(_ policy: RetryPolicy) {
         self.policy = policy
+    }
+
+    /// What is told where patience allows no further attempt.
+    func end(after error: DriveClientError, at now: Duration) -> DriveClientError {
+        // A wait that is longer than all patience, told at the first attempt: the error itself says more.
+        (now - (failingSince ?? now)).components.seconds < 1 ? error : gaveUp(error.description)
+    }
+
+    func gaveUp(_ lastError: String) -> DriveClientError {
+        .gaveUp(seconds: Int(policy.patience.components.seconds), lastError: lastError)
     }
 
     /// Something succeeded: the next failure is a first one.

@@ -67,7 +67,7 @@ extension DriveClientError: CustomStringConvertible {
         case .cancelledOnServer(let taskId): "Upload \(taskId) was cancelled on the server."
         case .pausedOnServer(let taskId): "Upload \(taskId) is paused on the server; let it go on first: drive tasks resume \(taskId)"
         case .busy(let path): "Another process is working on \(path)."
-        case .gaveUp(let seconds, let lastError): "Gave up: no progress in the \(seconds) s of patience. \(lastError)"
+        case .gaveUp(let seconds, let lastError): "Gave up: no further attempt fits into the \(seconds) s of patience. \(lastError)"
         case .cancelled: "Cancelled."
         }
     }

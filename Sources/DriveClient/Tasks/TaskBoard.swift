@@ -49,7 +49,8 @@ struct TaskBoard: Sendable {
         guard let id = event.taskId, ids?.contains(id) ?? true else { return .nothing }
         guard event.type == "task.progress" else { return ids != nil && ended[id] != nil ? .nothing : .task(id) }
         guard ended[id] == nil else { return .nothing }
-        guard var task = open[id], let progress = event.data["progress"]?.number,
+        // Another program's packet may be called the same, with any number.
+        guard var task = open[id], let progress = event.data["progress"]?.number, (0...100).contains(progress),
             let status = event.data["status"]?.string.flatMap(TaskStatus.init(rawValue:)),
             let time = event.data["lastActivity"]?.string.flatMap({ Timestamp($0) })
         else { return .task(id) }

@@ -214,8 +214,7 @@ struct UploadPlanner {
         switch ReplyMeaning(of: error) {
         case .retry(let after): wait(after: error, retryAfter: after, now, jitter)
         case .lost: wait(after: error, retryAfter: nil, now, jitter)
-        case .unknown where isCancelled: fail(.cancelledOnServer(taskId: taskId))
-        case let meaning: fail(DriveClientError(endOf: taskId, by: meaning) ?? error)
+        default: end(by: error)
         }
     }
 
@@ -225,6 +224,13 @@ struct UploadPlanner {
         case .refresh:
             rounds.refresh += 1
             if rounds.refresh > Self.patienceOfRounds * parallel { fail(error) } else { refreshUnlessUnderWay() }
+        default: end(by: error)
+        }
+    }
+
+    /// Fails with what the reply says became of the upload, or with the error itself.
+    private mutating func end(by error: DriveClientError) {
+        switch ReplyMeaning(of: error) {
         case .unknown where isCancelled: fail(.cancelledOnServer(taskId: taskId))
         case let meaning: fail(DriveClientError(endOf: taskId, by: meaning) ?? error)
         }
@@ -237,14 +243,10 @@ struct UploadPlanner {
 
     private mutating func wait(after error: DriveClientError, retryAfter: Duration?, _ now: Duration, _ jitter: Double) {
         guard let delay = backoff.delay(afterFailureAt: now, retryAfter: retryAfter, jitter: jitter) else {
-            let seconds = (now - (backoff.failingSince ?? now)).components.seconds
-            return fail(seconds < 1 ? error : .gaveUp(seconds: patience, lastError: error.description))
+            return fail(backoff.end(after: error, at: now))
         }
         notBefore = max(notBefore, now + delay)
     }
-
-    /// In seconds.
-    private var patience: Int { Int(backoff.policy.patience.components.seconds) }
 
     private mutating func fillGaps(_ indexes: [Int], _ error: DriveClientError) {
         rounds.gaps += 1
@@ -260,7 +262,7 @@ struct UploadPlanner {
         backoff.succeeded()
         if verification.map({ reply.progress > $0.progress }) ?? true { verification = (reply.progress, now) }
         if let verification, now - verification.since > backoff.policy.patience {
-            return fail(.gaveUp(seconds: patience, lastError: "Verification stands still at \(Int(reply.progress)) %."))
+            return fail(backoff.gaveUp("Verification stands still at \(Int(reply.progress)) %."))
         }
         notBefore = now + .seconds(max(1, retryAfter ?? 1))
     }

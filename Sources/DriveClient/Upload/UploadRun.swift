@@ -160,8 +160,8 @@ struct UploadRun: Sendable {
                     chunk.bytes, crc32c: chunk.crc32c, request: journal.request, idempotencyKey: journal.idempotencyKey)
             }
         } catch {
-            guard ReplyMeaning(of: error) == .cancelled, let taskId = error.serverReply?.details["taskId"]?.string else { throw error }
-            throw .cancelledOnServer(taskId: taskId)
+            guard let taskId = error.taskId, let end = DriveClientError(endOf: taskId, by: ReplyMeaning(of: error)) else { throw error }
+            throw end
         }
         tracker.settled(chunk: 0, size: size)
         return try await verify(file, reader, journal.request.hash)

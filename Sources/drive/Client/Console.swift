@@ -43,13 +43,15 @@ struct Console: Sendable {
     /// - Parameters:
     ///   - file: the file of this machine that it is about, for programs; `-` is standard input.
     ///   - isNamed: whether a person is told the file, too, where the error itself does not name it.
-    func fail(_ error: DriveClientError, file: String? = nil, isNamed: Bool = false) -> ExitCode {
+    ///   - notTried: the files whose turn does not come because of it.
+    func fail(_ error: DriveClientError, file: String? = nil, isNamed: Bool = false, notTried: [String] = []) -> ExitCode {
         let status = ExitStatus(error)
-        if json, let line = try? DriveJSON.text(ErrorLine(error, status, file)) {
+        if json, let line = try? DriveJSON.text(ErrorLine(error, status, file, notTried)) {
             Self.printError(line)
         } else {
             let text = Self.text(error, file: isNamed ? file : nil)
             Self.printError(status == .interrupted ? "drive: interrupted" : "drive: \(text)")
+            if !notTried.isEmpty { Self.printError("drive: \(Self.text(notTried: notTried))") }
             if let advice = Self.advice(for: status) { hint(advice) }
         }
         return status.code
@@ -61,6 +63,11 @@ struct Console: Sendable {
         if file == "-" { return "standard input: \(text)" }
         // Errors name whole paths.
         return text.contains(URL(fileURLWithPath: file).standardizedFileURL.path) ? text : "\(file): \(text)"
+    }
+
+    private static func text(notTried files: [String]) -> String {
+        let count = files.count == 1 ? "1 file was" : "\(files.count) files were"
+        return "\(count) not tried: " + files.map(\.oneLine).joined(separator: ", ")
     }
 
     private static func advice(for status: ExitStatus) -> String? {
@@ -79,11 +86,13 @@ struct Console: Sendable {
         var exitStatus: Int32
         var taskId: String?
         var file: String?
+        var notTried: [String]?
 
-        init(_ error: DriveClientError, _ status: ExitStatus, _ file: String?) {
+        init(_ error: DriveClientError, _ status: ExitStatus, _ file: String?, _ notTried: [String]) {
             code = error.serverReply?.code ?? "CLIENT_" + (Self.name(error) ?? "\(status)".uppercased())
             taskId = error.taskId
             self.file = file
+            self.notTried = notTried.isEmpty ? nil : notTried
             message = error.serverReply?.message ?? error.description
             requestId = error.serverReply?.requestId
             details = error.serverReply?.details

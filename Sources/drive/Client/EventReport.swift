@@ -86,7 +86,8 @@ struct EventReport {
         if case .integer(let percent)? = data["percent"] { words.append("\(percent) % of the quota") }
         switch data["progress"] {
         case .integer(let percent)?: words.append("\(percent) %")
-        case .double(let percent)?: words.append("\(Int(percent)) %")
+        // Of another program's packet any number, also one that is no Int.
+        case .double(let percent)?: if let whole = Int(exactly: percent.rounded(.down)) { words.append("\(whole) %") }
         default: break
         }
         // What another program sent to the person.

@@ -22,9 +22,10 @@ struct UploadCommand: AsyncParsableCommand {
             paused elsewhere ends with 75, and goes on with the next call after drive tasks resume.
 
             Standard input is spooled to a temporary file first, whose upload cannot be continued by a later command; paused \
-            elsewhere, it is cancelled. Of several files, one that fails for itself does not keep the others from it. \
+            elsewhere, it is cancelled. Of several files, one that fails for itself does not keep the others from it; \
+            an error that the next one would meet, too, ends the command and names those that were not tried. \
             With --json each finished file is one line: the file as the server has it; \
-            an error is one line on standard error, with the file's name.
+            an error is one line on standard error, with the file's name, and in notTried the names of those not tried.
 
             \(ExitStatus.help)
             """)
@@ -81,12 +82,13 @@ struct UploadCommand: AsyncParsableCommand {
             let manager = UploadManager(client: context.client, options: try command.uploadOptions(context.settings))
             let place = try command.context(context.settings, poolId: try await context.poolId(command.pool))
             var firstFailure: ExitCode?
-            for file in command.files {
+            for (index, file) in command.files.enumerated() {
                 do {
                     try await Self.upload(file, place, manager, context.console)
                 } catch let error as DriveClientError {
                     let isNamed = command.files.count > 1 || file == "-"
-                    let code = context.console.fail(error, file: file, isNamed: isNamed)
+                    let untried = error.concernsAllFiles ? Array(command.files.dropFirst(index + 1)) : []
+                    let code = context.console.fail(error, file: file, isNamed: isNamed, notTried: untried)
                     if error.concernsAllFiles { throw code }
                     firstFailure = firstFailure ?? code
                 }
@@ -174,6 +176,7 @@ extension DriveClientError {
         switch self {
         // Worth another try later, but of this file's own.
         case .pausedOnServer, .busy, .fileChanged: false
+        case .server(let reply, _) where reply.code == DriveError.Code.chunkDigestMismatch.name: false
         default: [.notSignedIn, .interrupted, .retryable, .configuration].contains(ExitStatus(self))
         }
     }

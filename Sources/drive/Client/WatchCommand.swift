@@ -85,12 +85,21 @@ extension ClientContext {
     /// What a person is told of those tasks that have ended already, so that he does not wait for what was.
     fileprivate func endedTasks(_ ids: [String]) async -> [String] {
         guard console.showsHints else { return [] }
-        var remarks: [String] = []
-        for id in ids {
-            // Where this fails the stream goes on all the same, or says why not.
-            guard let task = try? await client.task(id), task.status.isTerminal else { continue }
-            remarks.append("Task \(id) has ended already (\(task.status.rawValue)).")
+        return await withTaskGroup(of: (index: Int, remark: String?).self) { group in
+            var remarks = [String?](repeating: nil, count: ids.count)
+            for (index, id) in ids.enumerated() {
+                // A person waits for all of them, but the server is not asked for all at once.
+                if index >= 8, let told = await group.next() { remarks[told.index] = told.remark }
+                group.addTask { (index, await endedTask(id)) }
+            }
+            for await told in group { remarks[told.index] = told.remark }
+            return remarks.compactMap(\.self)
         }
-        return remarks
+    }
+
+    private func endedTask(_ id: String) async -> String? {
+        // Where this fails the stream goes on all the same, or says why not.
+        guard let task = try? await client.task(id), task.status.isTerminal else { return nil }
+        return "Task \(id) has ended already (\(task.status.rawValue))."
     }
 }

@@ -247,6 +247,10 @@ import Testing
         board.look(TaskScene.task("t", .pending, at: 6))
         #expect(told() == [.pending] && board.followed == ["t"])
         #expect(board.hear(.init(type: "task.progress", sequence: 1, data: ["taskId": "t"])) == .task("t"), "it says too little")
+        let wild: [String: JSONValue] = [
+            "taskId": "t", "progress": .double(1e300), "status": "InProgress", "lastActivity": .string(Timestamp(seconds: 8).description),
+        ]
+        #expect(board.hear(.init(type: "task.progress", sequence: 1, data: wild)) == .task("t"), "it is no percent")
         // Of before the look.
         let late: [String: JSONValue] = [
             "taskId": "t", "progress": 50, "status": "InProgress", "lastActivity": .string(Timestamp(seconds: 5).description),

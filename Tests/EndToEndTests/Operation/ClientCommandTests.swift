@@ -52,4 +52,19 @@ import Testing
         #expect(result.output.isEmpty)
         #expect(!result.errors.isEmpty)
     }
+
+    /// What the next file would meet too ends the command, and nobody has to find out which files that leaves.
+    @Test func theFilesBehindAnErrorOfAllAreNamed() async throws {
+        let client = try await SharedServer.client("command-not-tried")
+        let folder = try TemporaryFolder.make("not-tried")
+        defer { TemporaryFolder.remove(folder) }
+        let files = ["a", "b", "c"].map { "\(folder)/\($0)" }
+        for file in files { try Data([1]).write(to: URL(fileURLWithPath: file)) }
+        let settings = ["DRIVE_SERVER": client.base, "DRIVE_TOKEN": "bad", "XDG_STATE_HOME": folder + "/state"]
+        let told = try await DriveCommand.run(["upload"] + files, environment: settings)
+        #expect(told.exit == .exited(67) && told.errors.contains("2 files were not tried: \(files[1]), \(files[2])"), "\(told)")
+        let line = try await DriveCommand.run(["upload", "--json"] + files, environment: settings)
+        let error = try JSONDecoder().decode([String: JSONValue].self, from: Data(line.errors.utf8))
+        #expect(error["notTried"] == .array(files.dropFirst().map { .string($0) }), "\(line)")
+    }
 }
