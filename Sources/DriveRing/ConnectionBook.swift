@@ -19,6 +19,7 @@ struct ConnectionBook<Instant: InstantProtocol & Sendable>: Sendable where Insta
     private var last = 0
     private(set) var calls = 0
 
+    /// How many there are, for tests.
     var count: Int { entries.count }
 
     init(limits: RingLimits) {

@@ -21,14 +21,19 @@ public final class RingCertificates: Sendable {
     /// - Parameter failed: told once why they cannot be used, until they can be again; the old ones stay.
     public func run(every interval: Duration = .seconds(10), failed: @escaping @Sendable (any Error) -> Void) async {
         var isTold = false
-        while (try? await Task.sleep(for: interval)) != nil {
-            do {
-                try await NIOThreadPool.singleton.runIfActive { [reloader] in try reloader.reload() }
-                isTold = false
-            } catch {
-                if !isTold { failed(error) }
-                isTold = true
-            }
+        while (try? await Task.sleep(for: interval)) != nil { await look(&isTold, failed: failed) }
+    }
+
+    /// Looks at the files once.
+    ///
+    /// - Parameter isTold: whether it is known already that they cannot be used.
+    func look(_ isTold: inout Bool, failed: (any Error) -> Void) async {
+        do {
+            try await NIOThreadPool.singleton.runIfActive { [reloader] in try reloader.reload() }
+            isTold = false
+        } catch {
+            if !isTold { failed(error) }
+            isTold = true
         }
     }
 }

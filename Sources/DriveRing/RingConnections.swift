@@ -79,7 +79,7 @@ final class RingConnections: Sendable {
     }
 
     /// Who has an IPv6 address has a /64 network of them.
-    private static func network(of address: SocketAddress) -> String {
+    static func network(of address: SocketAddress) -> String {
         guard let ip = address.ipAddress.flatMap({ IPAddress($0) }) else { return "" }
         return ip.family == .v4 ? ip.description : "\(ip.bits >> 64)"
     }

@@ -14,7 +14,7 @@ public final class RingGatewayClient: RingGateway {
     /// Where the distributions keep the certificates that they trust.
     private static let systemAuthorities = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"]
 
-    private let client: GRPCClient<HTTP2ClientTransport.Posix>
+    let client: GRPCClient<HTTP2ClientTransport.Posix>
     private let metadata: Metadata
 
     /// - Parameters:

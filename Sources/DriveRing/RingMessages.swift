@@ -17,7 +17,7 @@ extension Proto_WebSocketPacket {
     var value: RingPacket {
         get throws(DriveError) {
             RingPacket(
-                type: type, data: data.isEmpty ? "{}" : try RingJSON.objectText(data, of: "packet.data"),
+                type: type, data: data.isEmpty ? "{}" : try RingJSON.objectText(data, of: "packet.data", atMost: RingLimits.packetData),
                 errorMessage: hasErrorMessage ? errorMessage.value : nil)
         }
     }
@@ -41,7 +41,8 @@ extension Proto_PushNotification {
         get throws(DriveError) {
             PushNotification(
                 topic: topic, title: title, subtitle: subtitle, body: body,
-                meta: hasMeta && !meta.isEmpty ? .object(try RingJSON.object(meta, of: "notification.meta")) : nil,
+                meta: hasMeta && !meta.isEmpty
+                    ? .object(try RingJSON.object(meta, of: "notification.meta", atMost: RingLimits.notificationMeta)) : nil,
                 actionURI: hasActionUri && !actionUri.isEmpty ? actionUri : nil, isSilent: isSilent, isSavable: isSavable)
         }
     }
@@ -49,7 +50,11 @@ extension Proto_PushNotification {
 
 /// JSON within messages.
 enum RingJSON {
-    static func object(_ data: Data, of field: String) throws(DriveError) -> [String: JSONValue] {
+    /// - Parameter limit: bytes. What is longer is not read: in memory it may be many times as much.
+    static func object(_ data: Data, of field: String, atMost limit: Int) throws(DriveError) -> [String: JSONValue] {
+        guard data.count <= limit else {
+            throw DriveError(.invalidRequest, "\(field) is longer than \(limit) bytes.", details: ["rule": .string(field)])
+        }
         do {
             return try DriveJSON.requestDecoder().decode([String: JSONValue].self, from: data)
         } catch {
@@ -59,8 +64,8 @@ enum RingJSON {
     }
 
     /// The object's text in one line.
-    static func objectText(_ data: Data, of field: String) throws(DriveError) -> String {
-        let object = try object(data, of: field)
+    static func objectText(_ data: Data, of field: String, atMost limit: Int) throws(DriveError) -> String {
+        let object = try object(data, of: field, atMost: limit)
         do {
             return try DriveJSON.text(object)
         } catch {

@@ -46,7 +46,8 @@ public final class RingServer: Sendable {
         server = GRPCServer(
             transport: transport,
             services: [
-                RingServiceProvider(office: office), RingHandlerProvider(office: office),
+                RingServiceProvider(office: office, patience: limits.messagePatience),
+                RingHandlerProvider(office: office, patience: limits.messagePatience),
                 HealthProvider(board: health, limits: limits, connections: connections),
             ],
             interceptorPipeline: [

@@ -6,6 +6,8 @@ internal import SwiftProtobuf
 /// Answers the calls of other programs: reads their messages, and asks the office.
 struct RingServiceProvider: RegistrableRPCService {
     let office: any RingOffice
+    /// How long a call's message may take to be there.
+    let patience: Duration
 
     func registerMethods<Transport: ServerTransport>(with router: inout RPCRouter<Transport>) {
         let (service, office) = (ServiceDescriptor.ring, office)
@@ -43,7 +45,8 @@ struct RingServiceProvider: RegistrableRPCService {
             try await office.unsubscribe(device: request.deviceID, for: caller)
         }
 
-        router.answer(service.unary("GetWebsocketConnectionStatus")) { (request: Proto_GetWebsocketConnectionStatusRequest, _) in
+        let status = service.unary("GetWebsocketConnectionStatus")
+        router.answer(status, within: patience) { (request: Proto_GetWebsocketConnectionStatusRequest, _) in
             try await RingStatus.answer { () async throws(DriveError) in
                 let isConnected: Bool
                 switch request.id {
@@ -55,7 +58,7 @@ struct RingServiceProvider: RegistrableRPCService {
             }
         }
         let batch = service.unary("GetWebsocketConnectionStatusBatch")
-        router.answer(batch) { (request: Proto_GetWebsocketConnectionStatusBatchRequest, _) in
+        router.answer(batch, within: patience) { (request: Proto_GetWebsocketConnectionStatusBatchRequest, _) in
             try await RingStatus.answer { () async throws(DriveError) in
                 let connected = try await office.areConnected(users: request.usersID)
                 return Proto_GetWebsocketConnectionStatusBatchResponse.with { $0.isConnected = connected }
@@ -68,7 +71,7 @@ struct RingServiceProvider: RegistrableRPCService {
         _ method: String, to router: inout RPCRouter<Transport>,
         _ body: @escaping @Sendable (Request, RingCaller) async throws(DriveError) -> Void
     ) {
-        router.answer(ServiceDescriptor.ring.unary(method)) { (request: Request, caller) in
+        router.answer(ServiceDescriptor.ring.unary(method), within: patience) { (request: Request, caller) in
             try await RingStatus.answer { () async throws(DriveError) in
                 try await body(request, caller)
                 return Google_Protobuf_Empty()
@@ -94,10 +97,12 @@ struct RingServiceProvider: RegistrableRPCService {
 /// Takes what a gateway's clients send.
 struct RingHandlerProvider: RegistrableRPCService {
     let office: any RingOffice
+    let patience: Duration
 
     func registerMethods<Transport: ServerTransport>(with router: inout RPCRouter<Transport>) {
         let office = office
-        router.answer(ServiceDescriptor.ringHandler.unary("ReceiveWebSocketPacket")) { (request: Proto_ReceiveWebSocketPacketRequest, _) in
+        let receive = ServiceDescriptor.ringHandler.unary("ReceiveWebSocketPacket")
+        router.answer(receive, within: patience) { (request: Proto_ReceiveWebSocketPacketRequest, _) in
             try await RingStatus.answer { () async throws(DriveError) in
                 try await office.received(try request.packet.value, account: request.account, device: request.deviceID)
                 return Google_Protobuf_Empty()

@@ -32,12 +32,13 @@ struct MessageReader<Message: SwiftProtobuf.Message>: MessageDeserializer {
 }
 
 extension RPCRouter {
-    /// Answers a method with one message for one message.
+    /// Answers a method with one message for one message, which comes within a time.
     mutating func answer<Request: SwiftProtobuf.Message, Reply: SwiftProtobuf.Message>(
-        _ method: MethodDescriptor, _ body: @escaping @Sendable (Request, RingCaller) async throws -> Reply
+        _ method: MethodDescriptor, within patience: Duration,
+        _ body: @escaping @Sendable (Request, RingCaller) async throws -> Reply
     ) {
         registerHandler(forMethod: method, deserializer: MessageReader<Request>(), serializer: MessageWriter<Reply>()) { request, context in
-            let message = try await request.message(within: RingLimits.messagePatience)
+            let message = try await request.message(within: patience)
             return StreamingServerResponse(single: ServerResponse(message: try await body(message, RingCaller(context))))
         }
     }

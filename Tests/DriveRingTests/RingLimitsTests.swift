@@ -11,7 +11,7 @@ import Testing
 /// What the port of the RingService bounds, over a socket.
 @Suite(.timeLimit(.minutes(1))) struct RingLimitsTests {
     /// Holds each packet until it is let go.
-    private final class Office: RingOffice {
+    private final class Office: IdleOffice {
         let begun: AsyncStream<Void>
         private let beginning: AsyncStream<Void>.Continuation
         let held: AsyncStream<Void>
@@ -22,20 +22,11 @@ import Testing
             (held, holding) = AsyncStream.makeStream(of: Void.self)
         }
 
-        func refusedToken(of caller: RingCaller) async {}
-        func send(_ mail: RingMail, for caller: RingCaller) async throws(DriveError) {}
         func push(_ packet: RingPacket, to recipients: RingRecipients) async throws(DriveError) {
             beginning.yield()
             for await _ in held {}
         }
-        func notify(_ notification: PushNotification, users: RingRecipients) async throws(DriveError) {}
-        func unsubscribe(device: String, for caller: RingCaller) async throws(DriveError) {}
-        func isConnected(device: String) async throws(DriveError) -> Bool { false }
-        func areConnected(users: [String]) async throws(DriveError) -> [String: Bool] { [:] }
-        func received(_ packet: RingPacket, account: String, device: String) async throws(DriveError) {}
     }
-
-    private static let token = "0123456789abcdef"
 
     private func with(
         _ change: (inout RingLimits) -> Void,
@@ -44,23 +35,9 @@ import Testing
         var limits = RingLimits()
         change(&limits)
         let office = Office()
-        let server = try RingServer(
-            host: "127.0.0.1", port: 0, token: Self.token, certificates: nil, office: office,
-            eventLoopGroup: .singletonMultiThreadedEventLoopGroup, limits: limits)
-        let (places, place) = AsyncStream.makeStream(of: String.self)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await server.run { place.yield($0) } }
-            var iterator = places.makeAsyncIterator()
-            let bound = try #require(await iterator.next())
-            let address = try #require(RingAddress("http://\(bound)"))
-            let client = try RingGatewayClient(
-                address: address, token: Self.token, authorities: nil, eventLoopGroup: .singletonMultiThreadedEventLoopGroup)
-            group.addTask { try await client.run() }
-            try await body(address.port, client, office)
+        try await RingStand.with(office, limits: limits) { port, client in
+            try await body(port, client, office)
             office.holding.finish()
-            client.stop()
-            server.stop()
-            try await group.waitForAll()
         }
     }
 
@@ -118,6 +95,97 @@ import Testing
             }
             #expect(outcome == .delivered)
         }
+    }
+
+    /// Messages as their bytes.
+    private struct Wire: MessageSerializer, MessageDeserializer {
+        typealias Message = [UInt8]
+
+        func serialize<Bytes: GRPCContiguousBytes>(_ message: [UInt8]) throws -> Bytes { Bytes(message) }
+        func deserialize<Bytes: GRPCContiguousBytes>(_ bytes: Bytes) throws -> [UInt8] { bytes.withUnsafeBytes { Array($0) } }
+    }
+
+    /// A call whose message, an empty one, is sent when the stream ends.
+    ///
+    /// - Returns: nil where it was answered.
+    private func call(
+        _ method: MethodDescriptor, over client: RingGatewayClient, until stream: AsyncStream<Void>
+    ) async throws -> RPCError.Code? {
+        let request = StreamingClientRequest<[UInt8]>(metadata: ["authorization": "Bearer \(RingStand.token)"]) { writer in
+            for await _ in stream {}
+            try await writer.write([])
+        }
+        do {
+            _ = try await client.client.clientStreaming(
+                request: request, descriptor: method, serializer: Wire(), deserializer: Wire(), options: .defaults
+            ) { response in try response.message }
+            return nil
+        } catch let error as RPCError {
+            return error.code
+        }
+    }
+
+    // Of no known type: of a unary call the client sends nothing before its end.
+    private static let mail = MethodDescriptor(service: .ring, method: "SendEmail")
+    private static let check = MethodDescriptor(service: .health, method: "Check")
+
+    @Test func aCallWhoseMessageDoesNotComeEnds() async throws {
+        try await with {
+            $0.messagePatience = .milliseconds(50)
+        } _: { _, client, _ in
+            let (stream, never) = AsyncStream.makeStream(of: Void.self)
+            defer { never.finish() }
+            let code = try await call(Self.mail, over: client, until: stream)
+            #expect(code == .deadlineExceeded)
+        }
+    }
+
+    @Test func oneQuestionTooManyIsRefused() async throws {
+        try await with {
+            $0.probes = 1
+            $0.probePatience = .seconds(60)
+        } _: { _, client, _ in
+            let streams = (0..<2).map { _ in AsyncStream.makeStream(of: Void.self) }
+            let codes = try await withThrowingTaskGroup(of: RPCError.Code?.self) { group in
+                for (stream, _) in streams { group.addTask { try await call(Self.check, over: client, until: stream) } }
+                var codes: [RPCError.Code?] = []
+                for try await code in group {
+                    codes.append(code)
+                    for (_, end) in streams { end.finish() }
+                }
+                return codes
+            }
+            // The other one has the place, whichever it is.
+            #expect(codes == [.resourceExhausted, nil])
+        }
+    }
+
+    @Test func aQuestionThatDoesNotComeHasItsPlaceForAWhile() async throws {
+        try await with {
+            $0.probes = 1
+            $0.probePatience = .milliseconds(300)
+        } _: { _, client, _ in
+            // Over a connection that has not shown the token it would end that.
+            #expect(await client.notify(PushNotification(topic: "t", title: "x"), user: "one") == .delivered)
+            let (stream, end) = AsyncStream.makeStream(of: Void.self)
+            defer { end.finish() }
+            let late = try await call(Self.check, over: client, until: stream)
+            #expect(late == .deadlineExceeded)
+            end.finish()
+            let answered = try await call(HealthProvider.check, over: client, until: stream)
+            #expect(answered == nil)
+        }
+    }
+
+    /// What connections are counted by.
+    @Test(arguments: [
+        ("192.0.2.7", "192.0.2.7", true), ("192.0.2.7", "192.0.2.8", false), ("192.0.2.7", "::ffff:192.0.2.7", true),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff", true), ("2001:db8:1:2::1", "2001:db8:1:3::1", false),
+        ("::1", "192.0.2.7", false), ("::192.0.2.7", "192.0.2.7", false),
+    ])
+    func aNetworkIsAnAddressOrSixtyFourBitsOfOne(one: String, other: String, isSame: Bool) throws {
+        let networks = try [one, other].enumerated().map { RingConnections.network(of: try SocketAddress(ipAddress: $1, port: $0)) }
+        #expect((networks[0] == networks[1]) == isSame, "\(networks)")
     }
 
     @Test func healthIsOfTheServicesThatThereAre() async {

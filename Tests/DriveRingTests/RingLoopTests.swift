@@ -11,7 +11,7 @@ import Testing
 /// The client and the server of the RingService, against each other over a socket.
 @Suite(.timeLimit(.minutes(1))) struct RingLoopTests {
     /// Notes what was asked, and refuses what it is told to.
-    private final class Office: RingOffice {
+    private final class Office: IdleOffice {
         enum Call: Hashable {
             case packet(RingPacket, RingRecipients)
             case notification(PushNotification, RingRecipients)
@@ -27,40 +27,17 @@ import Testing
         }
 
         func refusedToken(of caller: RingCaller) async { refused.withLock { $0.append(caller.address) } }
-        func send(_ mail: RingMail, for caller: RingCaller) async throws(DriveError) {}
         func push(_ packet: RingPacket, to recipients: RingRecipients) async throws(DriveError) { try note(.packet(packet, recipients)) }
         func notify(_ notification: PushNotification, users: RingRecipients) async throws(DriveError) {
             try note(.notification(notification, users))
         }
-        func unsubscribe(device: String, for caller: RingCaller) async throws(DriveError) {}
-        func isConnected(device: String) async throws(DriveError) -> Bool { false }
-        func areConnected(users: [String]) async throws(DriveError) -> [String: Bool] { [:] }
-        func received(_ packet: RingPacket, account: String, device: String) async throws(DriveError) {}
     }
 
-    private static let token = "0123456789abcdef"
-
     private func with(
-        token: String? = Self.token, _ body: @Sendable @escaping (RingGatewayClient, Office) async throws -> Void
+        token: String? = RingStand.token, _ body: @Sendable @escaping (RingGatewayClient, Office) async throws -> Void
     ) async throws {
         let office = Office()
-        let server = try RingServer(
-            host: "127.0.0.1", port: 0, token: Self.token, certificates: nil, office: office,
-            eventLoopGroup: .singletonMultiThreadedEventLoopGroup)
-        let (places, place) = AsyncStream.makeStream(of: String.self)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await server.run { place.yield($0) } }
-            var iterator = places.makeAsyncIterator()
-            let bound = try #require(await iterator.next())
-            let address = try #require(RingAddress("http://\(bound)"))
-            let client = try RingGatewayClient(
-                address: address, token: token, authorities: nil, eventLoopGroup: .singletonMultiThreadedEventLoopGroup)
-            group.addTask { try await client.run() }
-            try await body(client, office)
-            client.stop()
-            server.stop()
-            try await group.waitForAll()
-        }
+        try await RingStand.with(office, token: token) { _, client in try await body(client, office) }
     }
 
     /// With the status alone of its reason.
@@ -133,6 +110,23 @@ import Testing
                 )
             }
             #expect(office.calls.withLock { $0.isEmpty })
+        }
+    }
+
+    /// By its bytes, before it is read: it need not be JSON at all.
+    @Test func dataThatIsTooLongIsNotRead() async throws {
+        let error = #expect(throws: DriveError.self) {
+            try RingJSON.object(Data(repeating: UInt8(ascii: "["), count: 11), of: "packet.data", atMost: 10)
+        }
+        #expect(error?.message == "packet.data is longer than 10 bytes." && error?.details["rule"] == "packet.data")
+        try await with { client, office in
+            func packet(_ bytes: Int) -> RingPacket {
+                RingPacket(type: "x", data: #"{"a":""# + String(repeating: "x", count: bytes - 8) + #""}"#)
+            }
+            let (most, more) = (packet(RingLimits.packetData), packet(RingLimits.packetData + 1))
+            #expect(await brief(client.push(most, to: "one")) == .delivered)
+            #expect(await brief(client.push(more, to: "one")) == .refused(reason: "invalidArgument"))
+            #expect(office.calls.withLock { $0 } == [.packet(most, .user("one"))])
         }
     }
 

@@ -30,8 +30,8 @@ struct MailOffice: Sendable {
         handler = MailTask(transport: SendmailRunner(program: program), alarm: PushAlarm(logger: logger))
     }
 
-    /// - Throws: `INVALID_REQUEST` naming the field and the rule.
-    func send(_ mail: RingMail, for caller: RingCaller, audit: RingAudit) async throws(DriveError) {
+    /// - Throws: `INVALID_REQUEST` naming the field and the rule; the database's error.
+    func send(_ mail: RingMail, for caller: RingCaller, audit: RingAudit) async throws {
         let now = surroundings.now()
         let message: MailMessage
         do {
@@ -42,16 +42,12 @@ struct MailOffice: Sendable {
             throw DriveError(
                 .invalidRequest, error.message, details: ["rule": .string(error.rule.rawValue), "field": .string(error.field.rawValue)])
         }
-        do {
-            let task = try MailTask.task(message, now: now)
-            let domain = message.to.domain
-            try await engine.database.write { [engine] sql in
-                let enqueued = try engine.enqueue(task, in: sql)
-                // Whom it goes to is in the task, for as long as that is kept.
-                try audit.append("mail.send", on: "task", id: enqueued.taskId, by: caller, ["domain": .string(domain)], in: sql)
-            }
-        } catch {
-            throw ErrorMapping.driveError(error)
+        let task = try MailTask.task(message, now: now)
+        let domain = message.to.domain
+        try await engine.database.write { [engine] sql in
+            let enqueued = try engine.enqueue(task, in: sql)
+            // Whom it goes to is in the task, for as long as that is kept.
+            try audit.append("mail.send", on: "task", id: enqueued.taskId, by: caller, ["domain": .string(domain)], in: sql)
         }
     }
 }

@@ -13,6 +13,8 @@ struct RingAudit: Sendable {
     static let requestId = "ring"
     /// Refused tokens are on record so often at most.
     static let refusalInterval = Duration.seconds(600)
+    /// So many addresses have a count of their own in such an entry.
+    static let refusedAddresses = 8
 
     let database: any Database
     let surroundings: Surroundings
@@ -64,7 +66,7 @@ struct RingAudit: Sendable {
     private func write(_ refused: RefusalCount.Refused) async {
         do {
             try await database.write { sql in
-                try append("token.refuse", on: "ringService", id: nil, by: refused.caller, ["calls": .integer(refused.calls)], in: sql)
+                try append("token.refuse", on: "ringService", id: nil, by: refused.caller, refused.details, in: sql)
             }
         } catch {
             logger.warning("refused calls cannot be noted in the audit log now", metadata: ["error": "\(error)"])
@@ -76,30 +78,62 @@ struct RingAudit: Sendable {
 /// The calls that were refused since somebody was told.
 private final class RefusalCount: Sendable {
     struct Refused: Sendable {
-        var calls: Int64
-        /// Of the last of them.
-        var caller: RingCaller
+        /// By the address that they came from, of as many as are told apart.
+        private var addresses: [String: Int64] = [:]
+        /// From any other, or from nobody knows where.
+        private var others: Int64 = 0
+
+        var calls: Int64 { addresses.values.reduce(others, +) }
+
+        /// Who it was, where it was one.
+        var caller: RingCaller { RingCaller(address: others == 0 && addresses.count == 1 ? addresses.keys.first : nil) }
+
+        var details: [String: JSONValue] {
+            var details: [String: JSONValue] = ["calls": .integer(calls)]
+            if caller.address == nil, !addresses.isEmpty {
+                details["addresses"] = .object(addresses.mapValues { .integer($0) })
+                if others > 0 { details["others"] = .integer(others) }
+            }
+            return details
+        }
+
+        mutating func add(_ calls: Int64, from address: String?) {
+            guard let address, addresses[address] != nil || addresses.count < RingAudit.refusedAddresses else {
+                others += calls
+                return
+            }
+            addresses[address, default: 0] += calls
+        }
+
+        mutating func add(_ later: Refused) {
+            for (address, calls) in later.addresses.sorted(by: { $0.value > $1.value }) { add(calls, from: address) }
+            others += later.others
+        }
     }
 
-    private let state = Mutex<(open: Refused?, last: ContinuousClock.Instant?)>((nil, nil))
+    private let state = Mutex<(open: Refused, last: ContinuousClock.Instant?)>((Refused(), nil))
 
     /// - Returns: what is to be told now; nil where it is too early.
     func note(_ caller: RingCaller, at now: ContinuousClock.Instant) -> Refused? {
-        state.withLock { $0.open = Refused(calls: ($0.open?.calls ?? 0) + 1, caller: caller) }
+        state.withLock { $0.open.add(1, from: caller.address) }
         return due(at: now, isLast: false)
     }
 
     func due(at now: ContinuousClock.Instant, isLast: Bool) -> Refused? {
         state.withLock { state in
-            guard let refused = state.open else { return nil }
+            guard state.open.calls > 0 else { return nil }
             if !isLast, let last = state.last, last.duration(to: now) < RingAudit.refusalInterval { return nil }
-            state = (nil, now)
-            return refused
+            defer { state = (Refused(), now) }
+            return state.open
         }
     }
 
     /// They could not be told: later, with those that came meanwhile.
     func giveBack(_ refused: Refused) {
-        state.withLock { $0.open = Refused(calls: ($0.open?.calls ?? 0) + refused.calls, caller: $0.open?.caller ?? refused.caller) }
+        state.withLock { state in
+            var all = refused
+            all.add(state.open)
+            state.open = all
+        }
     }
 }

@@ -2,8 +2,8 @@ import DriveDatabase
 import DriveEvents
 import DriveModel
 import DriveRing
-import DriveTasks
 import Foundation
+import Logging
 
 /// Does what other programs ask over the RingService: packets and notifications become events of their accounts, and go the way
 /// that those go.
@@ -13,9 +13,8 @@ struct RingDesk: RingOffice {
         static let recipients = 1000
         /// Bytes of an id.
         static let identifier = 256
-        /// Bytes of a packet's data: as much as an event of Drive's own may have, so that one Drive's packets lose nothing at another.
-        /// That is the results of a worker, and its task's names.
-        static let packet = TaskRequestRules.maximumStoredBytes + (64 << 10)
+        /// Bytes of a packet's data, as it is stored too.
+        static let packet = RingLimits.packetData
         /// Bytes of a packet's data times its recipients.
         static let copies = 16 << 20
         /// Bytes of an error's text.
@@ -24,7 +23,7 @@ struct RingDesk: RingOffice {
         static let title = 256
         static let body = 4096
         static let topic = 64
-        static let meta = 4096
+        static let meta = RingLimits.notificationMeta
         static let actionURI = 2048
     }
 
@@ -33,6 +32,7 @@ struct RingDesk: RingOffice {
     let people: RingPeople
     let mail: MailOffice?
     let audit: RingAudit
+    let logger: Logger
 
     /// How long a gateway's word holds that somebody looks at the screen.
     static let presenceLifetime = Duration.seconds(60)
@@ -140,7 +140,7 @@ struct RingDesk: RingOffice {
         guard let mail else {
             throw DriveError(.mailUnavailable, "This server sends no mail: ring.sendmail is not set.", details: ["rule": "ring.sendmail"])
         }
-        try await mail.send(message, for: caller, audit: audit)
+        try await mapped { try await mail.send(message, for: caller, audit: audit) }
     }
 
     // MARK: Parts
@@ -166,8 +166,21 @@ struct RingDesk: RingOffice {
         }
     }
 
-    private func mapped<Value>(_ work: () async throws -> Value) async throws(DriveError) -> Value {
-        do { return try await work() } catch { throw ErrorMapping.driveError(error) }
+    /// Refusals as they are. Any other error becomes one, with a line in the log where a request would have one.
+    ///
+    /// - Parameter call: for the log.
+    private func mapped<Value>(_ call: String = #function, _ work: () async throws -> Value) async throws(DriveError) -> Value {
+        do {
+            return try await work()
+        } catch {
+            var refusal = ErrorMapping.driveError(error)
+            if RequestGate.isReported(refusal) {
+                logger.error("a call of the RingService failed", metadata: ["call": "\(call)", "error": "\(error)"])
+            }
+            // Elsewhere it speaks of the request's id; a call has none.
+            if refusal.code == .internalError { refusal.message = "The call failed inside; the log has the reason." }
+            throw refusal
+        }
     }
 
     private static func unknown(_ what: String) -> DriveError {
@@ -209,8 +222,7 @@ extension RingDesk {
         guard packet.data.utf8.count <= Limits.packet else {
             throw refusal("packet.data", "packet.data is longer than \(Limits.packet) bytes.")
         }
-        // Only an escape can bring it. Most packets end here.
-        if packet.data.contains(#"\u0000"#), let data = try? DriveJSON.value([String: JSONValue].self, from: packet.data), data.holdsNUL {
+        if StoredText.suspect(Data(packet.data.utf8))?.holdsNUL == true {
             throw refusal("packet.data", "packet.data must not hold the character U+0000.")
         }
         if let message = packet.errorMessage { try check(message, "packet.error_message", Limits.errorMessage) }

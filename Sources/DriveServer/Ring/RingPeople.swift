@@ -22,10 +22,11 @@ struct RingPeople: Sendable {
     /// that several issuers know is nobody's.
     func accounts(named names: Set<String>) async throws -> [String: UUID] {
         var rows = SQLRows()
-        var identifiers: [UUID: String] = [:]
+        // One id may be spelled in several ways.
+        var identifiers: [UUID: [String]] = [:]
         for name in names.sorted() {
             rows.append { $0.add("name", name) }
-            if let id = UUID(uuidString: name) { identifiers[id] = name }
+            if let id = UUID(uuidString: name) { identifiers[id, default: []].append(name) }
         }
         guard !rows.isEmpty else { return [:] }
         let (subjects, ids) = (rows.value, identifiers)
@@ -46,7 +47,7 @@ struct RingPeople: Sendable {
                     [sql.dialect.list(ids.keys.map(\.lowercaseString))])
                 {
                     let id = try row.uuid("id")
-                    if let name = ids[id] { accounts[name] = id }
+                    for name in ids[id] ?? [] { accounts[name] = id }
                 }
             }
             return accounts

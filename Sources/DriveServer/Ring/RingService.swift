@@ -49,13 +49,15 @@ final class RingService: Service {
         presence = PresenceBoard(directory: directory, server: server, logger: logger)
         desk = RingDesk(
             directory: directory, presence: presence, people: people, mail: mail,
-            audit: RingAudit(database: engine.database, surroundings: surroundings, logger: logger))
+            audit: RingAudit(database: engine.database, surroundings: surroundings, logger: logger), logger: logger)
         dispatcher = RingDispatcher(database: engine.database, directory: directory, logger: logger) { pushes, sql in
             let now = surroundings.now()
             _ = try engine.enqueue(try pushes.map { try PushTask.task($0, now: now) }, in: sql)
         }
         forwarder = gateway.map {
-            PacketForwarder(directory: directory, gateway: $0, server: server, localIssuer: TokenIssuer.issuer, logger: logger)
+            PacketForwarder(
+                directory: directory, gateway: $0, server: server, localIssuer: TokenIssuer.issuer,
+                isAlone: engine.database.dialect == .sqlite, logger: logger)
         }
         let alarm = PushAlarm(logger: logger)
         var handlers: [any TaskHandler] = [PushTask(directory: directory, providers: setup.providers, alarm: alarm)]

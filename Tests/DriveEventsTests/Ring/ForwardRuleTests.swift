@@ -95,5 +95,8 @@ import Testing
         #expect(mayTake("other", 9, at: 24))
         #expect(mayTake("other", 9, at: 25))
         #expect(!mayTake("third", 10, at: 26), "another one was faster")
+        var alone = LeadershipWatch(lease: .seconds(12), isAlone: true)
+        let mayTakeAlone = alone.mayTake(Leadership(holder: "before", heartbeat: 8), me: "me", now: start)
+        #expect(mayTakeAlone, "nobody else can be there")
     }
 }

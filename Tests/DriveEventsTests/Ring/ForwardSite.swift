@@ -112,7 +112,8 @@ final class ScriptedGateway: RingGateway {
         var delivered: [Packet] = []
         var calls: [Timestamp] = []
         var answers = 0
-        var held: Set<String> = []
+        /// By the user, for each call that waits.
+        var held: [String: [AsyncStream<Void>.Continuation]] = [:]
         var answer: @Sendable (Packet) -> PushOutcome = { _ in .delivered }
     }
 
@@ -140,18 +141,26 @@ final class ScriptedGateway: RingGateway {
 
     /// Calls for this user do not end until it is released, or they are cancelled.
     func hold(_ user: String) {
-        state.withLock { _ = $0.held.insert(user) }
+        state.withLock { state in
+            if state.held[user] == nil { state.held[user] = [] }
+        }
     }
 
     func release(_ user: String) {
-        state.withLock { _ = $0.held.remove(user) }
+        for waiting in state.withLock({ $0.held.removeValue(forKey: user) ?? [] }) { waiting.finish() }
     }
 
     func push(_ packet: RingPacket, to user: String) async -> PushOutcome {
         let now = clock.now
-        state.withLock { $0.calls.append(now) }
-        while state.withLock({ $0.held.contains(user) }) {
-            guard (try? await Task.sleep(for: .milliseconds(1))) != nil else { return .retry(after: nil, reason: "cancelled") }
+        let (release, waiting) = AsyncStream.makeStream(of: Void.self)
+        let isHeld = state.withLock { state -> Bool in
+            state.calls.append(now)
+            state.held[user]?.append(waiting)
+            return state.held[user] != nil
+        }
+        if isHeld {
+            for await _ in release {}
+            if Task.isCancelled { return .retry(after: nil, reason: "cancelled") }
         }
         let number = (try? DriveJSON.value([String: JSONValue].self, from: packet.data))?["number"]?.integer ?? -1
         let packet = Packet(user: user, type: packet.type, number: Int(number))

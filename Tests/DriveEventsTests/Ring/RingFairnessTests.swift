@@ -93,14 +93,39 @@ import Testing
         }
     }
 
-    /// Counts the transactions that are under way.
-    private final class CountingDatabase: Database {
+    /// Holds each transaction at a gate of its own, and counts those that are under way.
+    private final class GatedDatabase: Database {
+        private struct State {
+            var gates: [Gate] = []
+            var isOpen = false
+            var running = 0
+            var most = 0
+        }
+
         private let base: any Database
-        private let counts = Mutex((running: 0, most: 0))
+        private let state = Mutex(State())
 
         init(_ base: any Database) { self.base = base }
 
-        var most: Int { counts.withLock { $0.most } }
+        var running: Int { state.withLock { $0.running } }
+        var most: Int { state.withLock { $0.most } }
+
+        /// Lets the one go on that has waited longest.
+        func openNext() {
+            let gate = state.withLock { state -> Gate? in state.gates.isEmpty ? nil : state.gates.removeFirst() }
+            gate?.open()
+        }
+
+        /// Lets all go on, and whatever comes later.
+        func openAll() {
+            let gates = state.withLock { state -> [Gate] in
+                state.isOpen = true
+                defer { state.gates = [] }
+                return state.gates
+            }
+            for gate in gates { gate.open() }
+        }
+
         var dialect: SQLDialect { base.dialect }
         var queueLength: Int { base.queueLength }
 
@@ -109,13 +134,15 @@ import Testing
         }
 
         func write<Result: Sendable>(_ body: @escaping @Sendable (any SQLSession) throws -> Result) async throws -> Result {
-            counts.withLock { counts in
-                counts.running += 1
-                counts.most = max(counts.most, counts.running)
+            let gate = Gate()
+            let isOpen = state.withLock { state -> Bool in
+                state.running += 1
+                state.most = max(state.most, state.running)
+                if !state.isOpen { state.gates.append(gate) }
+                return state.isOpen
             }
-            defer { counts.withLock { $0.running -= 1 } }
-            // The others have time to come, where nothing keeps them.
-            try await Task.sleep(for: .milliseconds(10))
+            defer { state.withLock { $0.running -= 1 } }
+            if !isOpen { await gate.wait() }
             return try await base.write(body)
         }
 
@@ -128,11 +155,20 @@ import Testing
         try await RingSite.with(.sqlite) { site in
             let accounts = (0..<12).map { _ in UUID() }
             for account in accounts { try await site.send([.completed("a")], to: account) }
-            let database = CountingDatabase(site.database)
+            let database = GatedDatabase(site.database)
             let directory = RingDirectory(
                 database: database, seal: .sample(), policy: .publicInternet, surroundings: site.clock.surroundings)
             try await running(site, directory: directory, width: 3, enqueue: RingSite.enqueue) {
-                for account in accounts { try await eventually { try await site.list(account).count == 1 } }
+                // However this ends: the dispatcher ends after its transactions.
+                defer { database.openAll() }
+                try await eventually { database.running == 3 }
+                try await eventually {
+                    database.openNext()
+                    for account in accounts {
+                        if try await site.list(account).isEmpty { return false }
+                    }
+                    return true
+                }
             }
             #expect(database.most == 3)
         }

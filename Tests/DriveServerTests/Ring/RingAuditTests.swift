@@ -50,6 +50,51 @@ import Testing
         }
     }
 
+    /// One entry of several callers blames none of them.
+    @Test func eachAddressHasItsOwnCount() async throws {
+        try await with(.sqlite) { audit, database in
+            let start = ContinuousClock.now
+            await audit.refusedToken(of: caller, at: start)
+            let addresses = (0..<10).map { "198.51.100.\($0)" }
+            for address in addresses + [addresses[0]] { await audit.refusedToken(of: RingCaller(address: address), at: start) }
+            await audit.refusedToken(of: RingCaller(address: nil), at: start)
+            await audit.writeRefusals(at: start + RingAudit.refusalInterval)
+            let entries = try await entries(database)
+            #expect(entries.map(\.address) == [nil, "192.0.2.7"])
+            var counts: [String: JSONValue] = [:]
+            for address in addresses.prefix(RingAudit.refusedAddresses) { counts[address] = 1 }
+            counts[addresses[0]] = 2
+            #expect(entries.map(\.details) == [["calls": 12, "addresses": .object(counts), "others": 3], ["calls": 1]])
+        }
+    }
+
+    @Test func whatCouldNotBeWrittenKeepsItsAddresses() async throws {
+        try await Engine.sqlite.with { database in
+            let unreliable = UnreliableDatabase(database)
+            let audit = RingAudit(database: unreliable, surroundings: .system, logger: Engine.logger)
+            let start = ContinuousClock.now
+            unreliable.refuse(1)
+            await audit.refusedToken(of: caller, at: start)
+            await audit.refusedToken(of: RingCaller(address: "198.51.100.1"), at: start)
+            await audit.writeRefusals(at: start + RingAudit.refusalInterval)
+            let entries = try await entries(database)
+            #expect(entries.map(\.address) == [nil])
+            #expect(entries.map(\.details) == [["calls": 2, "addresses": ["192.0.2.7": 1, "198.51.100.1": 1]]])
+        }
+    }
+
+    /// Of the calls whose time has not come.
+    @Test func theStopWritesTheLastEntry() async throws {
+        try await with(.sqlite) { audit, database in
+            for _ in 0..<2 { await audit.refusedToken(of: caller) }
+            let run = Task { await audit.run() }
+            run.cancel()
+            await run.value
+            let calls = try await entries(database).map { $0.details["calls"] }
+            #expect(calls == [1, 1])
+        }
+    }
+
     /// Also where no other wrong call comes, and where the database could not be written.
     @Test func everyRefusedCallIsInAnEntryAtLast() async throws {
         try await Engine.sqlite.with { database in

@@ -43,6 +43,15 @@ import Testing
         }
     }
 
+    /// Each is in the answer.
+    @Test(arguments: Engine.underTest) func anIdIsTheSameInEverySpelling(_ engine: Engine) async throws {
+        try await with(engine) { site in
+            let id = try await site.account(TokenIssuer.issuer, "anna")
+            let names = [id.lowercaseString, id.uuidString]
+            #expect(try await site.people.accounts(named: Set(names)) == [names[0]: id, names[1]: id])
+        }
+    }
+
     /// Also where one of the two is disabled: what is meant for it is not for the other.
     @Test(arguments: Engine.underTest) func whomTwoIssuersKnowIsNobody(_ engine: Engine) async throws {
         try await with(engine) { site in

@@ -10,19 +10,28 @@ import Testing
         try await PushScene.with("push-again") { scene in
             for number in 0..<2 { try await scene.registerBrowser(number) }
             try await scene.registerPhones()
+            try await scene.register(["platform": "apns", "token": .string(String(repeating: "cd", count: 32)), "name": "apns 2"])
+            try await scene.register(["platform": "fcm", "token": "fcm-token-2", "name": "fcm 2"])
+            let wait: JSONValue = ["retry-after": "7"]
             try await scene.services.answer([
-                ["for": "webpush", "status": 429, "headers": ["retry-after": "7"]], ["for": "webpush", "status": 500],
+                ["for": "webpush", "status": 429, "headers": wait], ["for": "webpush", "status": 500],
                 ["for": "apns", "status": 500, "body": #"{"reason":"InternalServerError"}"#],
+                ["for": "apns", "status": 429, "headers": wait, "body": #"{"reason":"TooManyRequests"}"#],
                 ["for": "fcm", "status": 503, "body": #"{"error":{"code":503,"message":"Later.","status":"UNAVAILABLE"}}"#],
+                [
+                    "for": "fcm", "status": 429, "headers": wait,
+                    "body": #"{"error":{"code":429,"message":"Later.","status":"RESOURCE_EXHAUSTED"}}"#,
+                ],
             ])
+            let wanted = ["429", "500", "500 InternalServerError", "429 TooManyRequests", "503 UNAVAILABLE", "429 RESOURCE_EXHAUSTED"]
             _ = try await scene.client.store([1], name: "again.txt")
             // Not of necessity all at one time: the first may be over before the last is there.
             var failures: Set<String> = []
             try await eventually(within: .seconds(10), "the failures") {
                 failures.formUnion(try await scene.failures().values)
-                return failures.isSuperset(of: ["429", "500", "500 InternalServerError", "503 UNAVAILABLE"])
+                return failures.isSuperset(of: wanted)
             }
-            let pushes = try await scene.services.pushes(8)
+            let pushes = try await scene.services.pushes(12)
             for (device, attempts) in Dictionary(grouping: pushes, by: \.device) {
                 try #require(attempts.count == 2, "\(device): \(attempts)")
                 #expect(attempts[0].status != attempts[1].status && (200..<300).contains(attempts[1].status ?? 0), "\(attempts)")
@@ -30,9 +39,10 @@ import Testing
                 // 5 s, and a fifth more or less.
                 #expect(attempts[1].time - attempts[0].time > (attempts[0].status == 429 ? 6.9 : 3.9), "\(attempts)")
             }
-            try await scene.waitForFailures(["browser 0": "-", "browser 1": "-", "apns": "-", "fcm": "-"])
+            try await scene.waitForFailures(
+                ["browser 0": "-", "browser 1": "-", "apns": "-", "apns 2": "-", "fcm": "-", "fcm 2": "-"])
             let administrator = try await scene.administrator()
-            let tasks = try await scene.tasks(4, of: administrator, are: "complete") { $0.status == .completed }
+            let tasks = try await scene.tasks(6, of: administrator, are: "complete") { $0.status == .completed }
             #expect(tasks.allSatisfy { $0.attempt == 2 && $0.results == ["outcome": "delivered"] }, "\(tasks)")
             #expect(scene.alarms() == 0)
         }

@@ -11,7 +11,7 @@ import Testing
             try await scene.register(["platform": "apns", "token": .string(PushScene.apnsToken), "name": "phone"])
             try await scene.register(["platform": "fcm", "token": "fcm-token"])
             // Again: the same device.
-            try await scene.register(["platform": "fcm", "token": "fcm-token", "name": "tablet"], as: 200)
+            let tablet = try await scene.register(["platform": "fcm", "token": "fcm-token", "name": "tablet"], as: 200)
             let file = try await scene.client.store([1, 2, 3], name: "told.txt")
             let pushes = try await scene.services.pushes(4)
             #expect(Set(pushes.map(\.service)) == ["webpush", "apns", "fcm"] && pushes.count == 4, "\(pushes)")
@@ -27,6 +27,12 @@ import Testing
             #expect(!text.contains("fcm-token") && !text.contains(PushScene.apnsToken) && text.contains("tablet"), "\(text)")
             try await expectMarks(scene)
             #expect(!scene.server.log.contains(PushScene.apnsToken), "a token in the log")
+
+            // One that is taken back is told nothing more.
+            #expect(try await scene.client.delete("/notifications/subscription?id=\(tablet)").status == 204)
+            _ = try await scene.client.store([4], name: "later.txt")
+            let later = try await scene.services.pushes(7).dropFirst(4)
+            #expect(later.map(\.service).sorted() == ["apns", "webpush", "webpush"], "\(later)")
         }
     }
 
@@ -99,8 +105,19 @@ import Testing
                 names.insert(name)
             }
             guard round == 3 else {
-                // Somewhere between the event and the push.
-                try await Task.sleep(for: .milliseconds(60 * round))
+                // With the events in the outbox, with the first of them in the list, with the first of them pushed.
+                switch round {
+                case 1:
+                    try await eventually(within: .seconds(30), "the first in the list", every: .milliseconds(5)) {
+                        guard case .array(let items) = try await client.get("/notifications").json else { return false }
+                        return items.contains { $0["body"]?.string?.hasPrefix("killed-1-") == true }
+                    }
+                case 2:
+                    try await eventually(within: .seconds(30), "the first push", every: .milliseconds(5)) {
+                        try services.pushes().contains { $0.payload?["body"]?.string?.hasPrefix("killed-2-") == true }
+                    }
+                default: break
+                }
                 server.kill()
                 _ = try await server.waitForEnd()
                 continue

@@ -57,8 +57,8 @@ import Testing
                     request: ["user_id": own, "notification": ringNotification("no", ["meta": ringBytes(meta)])]))
         }
         for data in [
-            "{", "[1,2]", "\"text\"", "1", "null", "{} {}", #"{"a":"\u0000"}"#, #"{"a\u0000":1}"#, #"{"name":["\u0000"]}"#,
-            String(repeating: "[", count: 100_000), Self.nested(65), Self.nested(400),
+            "{", "[1,2]", "\"text\"", "1", "null", "{} {}", #"{"a":"\u0000"}"#, #"{"a":"\u0000\#u{301}"}"#, #"{"a\u0000":1}"#,
+            #"{"name":["\u0000"]}"#, String(repeating: "[", count: 100_000), Self.nested(65), Self.nested(400),
         ] {
             let packet: JSONValue = ["type": "chat.message", "data": ringBytes(data)]
             refusals.append(Refusal(what: "data \(data.prefix(20))", request: ["user_id": own, "packet": packet]))
@@ -153,12 +153,12 @@ import Testing
         }
     }
 
-    /// A port that is taken, and one that anybody could call, end the start before it says that it is ready.
     /// Deeper than a thread's stack would take: once it ended the server, at each start anew.
     private static func nested(_ depth: Int) -> String {
         String(repeating: "{\"a\":", count: depth) + "1" + String(repeating: "}", count: depth)
     }
 
+    /// A port that is taken, and one that anybody could call, end the start before it says that it is ready.
     @Test func aWrongSettingEndsTheStart() async throws {
         let taken = try LoopbackSocket.listen()
         defer { close(taken.descriptor) }

@@ -12,16 +12,19 @@ struct Leadership: Hashable, Sendable {
 /// a whole lease of this process's own monotonic clock. The holder stops before that by its own.
 struct LeadershipWatch: Sendable {
     let lease: Duration
+    /// No other process can be at the database: whoever led before is gone.
+    let isAlone: Bool
     private var seen: (row: Leadership, since: ContinuousClock.Instant)?
 
-    init(lease: Duration) {
+    init(lease: Duration, isAlone: Bool = false) {
         self.lease = lease
+        self.isAlone = isAlone
     }
 
     /// Whether it may be taken now, where the row is still as it was read just before `now`.
     mutating func mayTake(_ row: Leadership?, me: String, now: ContinuousClock.Instant) -> Bool {
         // Where it is our own, the answer to taking it was lost.
-        guard let row, row.holder != nil, row.holder != me else {
+        guard !isAlone, let row, row.holder != nil, row.holder != me else {
             seen = nil
             return true
         }

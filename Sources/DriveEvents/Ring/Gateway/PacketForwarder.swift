@@ -48,6 +48,7 @@ public final class PacketForwarder: Sendable {
     private let gateway: any RingGateway
     private let holder: String
     private let localIssuer: String
+    private let isAlone: Bool
     private let pace: Pace
     private let logger: Logger
     private let steady: @Sendable () -> ContinuousClock.Instant
@@ -58,15 +59,18 @@ public final class PacketForwarder: Sendable {
     ///   - gateway: answers within a time of its own, and soon where its Swift task is cancelled.
     ///   - server: names this process among all of them, anew at each start.
     ///   - localIssuer: the issuer of Drive's own accounts, which are called by their id.
+    ///   - isAlone: that no other process can be at the database, as over SQLite: the lead is taken at once.
     ///   - steady: the clock that nobody sets; leases and waits are measured by it.
     public init(
-        directory: RingDirectory, gateway: any RingGateway, server: String, localIssuer: String, pace: Pace = Pace(), logger: Logger,
+        directory: RingDirectory, gateway: any RingGateway, server: String, localIssuer: String, isAlone: Bool = false, pace: Pace = Pace(),
+        logger: Logger,
         steady: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
     ) {
         self.directory = directory
         self.gateway = gateway
         holder = server
         self.localIssuer = localIssuer
+        self.isAlone = isAlone
         self.pace = pace
         self.logger = logger
         self.steady = steady
@@ -109,7 +113,7 @@ public final class PacketForwarder: Sendable {
 
     /// Waits for the lead, leads, and waits for it again where it was lost.
     private func serve() async {
-        var watch = LeadershipWatch(lease: pace.lease)
+        var watch = LeadershipWatch(lease: pace.lease, isAlone: isAlone)
         while !Task.isCancelled {
             do {
                 if let term = try await lead(&watch) {
