@@ -10,7 +10,7 @@ import Darwin
 /// returned in place of a system call's success.
 ///
 /// Grammar: `rule;rule…`, a rule is `point:action[@n[..m]]`. The point is a name such as `blob.rename.before`, its
-/// prefix, `fsync` (all three flushes) or `any`. Actions: `kill`, `delay=5ms`, `errno=ENOSPC` (or `EIO`, `EMFILE`),
+/// prefix, `fsync` (all three flushes) or `any`. Actions: `kill`, `delay=5ms` (told on standard error), `errno=ENOSPC` (or `EIO`, `EMFILE`),
 /// `short` (a write stops halfway). `@n` takes effect at the n-th hit of the rule alone, `@n..m` from the n-th to the m-th.
 public final class Faults: Sendable {
     /// What a caller has to do after a hit that did not kill the process.
@@ -78,12 +78,19 @@ public final class Faults: Sendable {
             guard rule.hits.contains(count) else { continue }
             switch rule.action {
             case .kill: kill(getpid(), SIGKILL)
-            case .delay(let microseconds): usleep(microseconds)
+            case .delay(let microseconds):
+                tell("fault: \(point) waits\n")
+                usleep(microseconds)
             case .fail(let errno): effect = .fail(errno: errno)
             case .short: effect = .shortWrite
             }
         }
         return effect
+    }
+
+    /// On standard error, so that a test knows when its fault takes effect.
+    private func tell(_ line: String) {
+        _ = Array(line.utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 
     private static func rule(_ text: Substring) throws(InvalidSpecification) -> Rule {

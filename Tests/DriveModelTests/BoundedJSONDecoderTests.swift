@@ -40,6 +40,32 @@ import Testing
         #expect(read == stored)
     }
 
+    /// Stored texts may be nested a little deeper than those of others; what is deeper still is damage, and no end of the process.
+    @Test func theBoundOfWhatIsStored() async {
+        for (depth, isRead) in [(80, true), (81, false), (100_000, false)] {
+            let data = Self.nested(depth)
+            let read = await Self.onASmallStack { (try? DriveJSON.plainDecoder().decode(JSONValue.self, from: data)) != nil }
+            #expect(read == isRead, "\(depth)")
+        }
+    }
+
+    /// Bytes that are no JSON are an error of the decoder's, however they are nested.
+    @Test(
+        arguments: [
+            [], [0xEF, 0xBB, 0xBF], [0xFF, 0xFE, 0x7B, 0x00, 0x7D, 0x00],
+            Array("\"".utf8) + [0xC3] + Array("\"".utf8) + Array(repeating: 0x5B, count: 100_000),
+            Array(repeating: 0x5D, count: 1000) + Array(repeating: 0x5B, count: 1000),
+        ] as [[UInt8]]) func whatIsNoJSONIsRefused(bytes: [UInt8]) async
+    {
+        let isRead = await Self.onASmallStack { (try? DriveJSON.requestDecoder().decode(JSONValue.self, from: Data(bytes))) != nil }
+        #expect(!isRead)
+    }
+
+    /// A byte order mark, which RFC 8259 section 8.1 lets a reader ignore.
+    @Test func aByteOrderMarkIsIgnored() throws {
+        #expect(try DriveJSON.requestDecoder().decode(JSONValue.self, from: Data([0xEF, 0xBB, 0xBF] + Array("{}".utf8))) == .object([:]))
+    }
+
     /// Brackets of texts do not count, nor do those that are closed.
     @Test func onlyNestingCounts() throws {
         let wide = "[" + Array(repeating: "[{}]", count: 10_000).joined(separator: ",") + "]"

@@ -125,6 +125,12 @@ public final class EventHub: Sendable {
         return events
     }
 
+    /// The number of the last event of a client's account, as far as this server has read.
+    public func latest(for subscription: EventSubscription) -> Int64 {
+        let read = state.withLock { $0.feeds[subscription.account]?.position } ?? 0
+        return max(subscription.latest, subscription.position, read)
+    }
+
     /// The client is gone.
     public func remove(_ subscription: EventSubscription) {
         subscription.close()

@@ -24,6 +24,9 @@ struct EventQueue: Sendable {
 
     var isEmpty: Bool { count == 0 }
 
+    /// The next event in order, which stays; nil where none waits.
+    var first: LiveEvent? { slots[head...].first { $0 != nil } ?? nil }
+
     /// Puts an event behind the others. False where there is no room: the queue is as it was.
     mutating func append(_ event: LiveEvent) -> Bool {
         let key = event.progressKey

@@ -57,6 +57,9 @@ public final class EventSubscription: Sendable {
     /// The number of the last event that was put in for the client, or that it does not want.
     public var position: Int64 { state.withLock { $0.position } }
 
+    /// All events up to this one were taken, or are not wanted: who has what was taken and no more goes on after it.
+    public var taken: Int64 { state.withLock { state in state.queue.first.map { $0.sequence - 1 } ?? state.position } }
+
     /// Events it had not got were removed meanwhile: nothing follows what waits still, and the client must come back.
     public var isLost: Bool { state.withLock { $0.phase == .lost } }
 

@@ -8,18 +8,8 @@ package struct AddressKey: Hashable, Sendable {
     private let isVersion4: Bool
 
     package init(_ address: IPAddress) {
-        let isVersion4 = address.family == .v4
-        self.init(network: UInt64(truncatingIfNeeded: isVersion4 ? address.bits : address.bits >> 64), isVersion4: isVersion4)
-    }
-
-    /// Reads a numeric address. Anything else, as the path of a Unix socket, shares one key, so that it is limited too.
-    package init(_ text: String) {
-        if let address = IPAddress(text) { self.init(address) } else { self.init(network: .max, isVersion4: true) }
-    }
-
-    private init(network: UInt64, isVersion4: Bool) {
-        self.network = network
-        self.isVersion4 = isVersion4
+        isVersion4 = address.family == .v4
+        network = UInt64(truncatingIfNeeded: isVersion4 ? address.bits : address.bits >> 64)
     }
 }
 

@@ -17,7 +17,11 @@ enum SignIn {
     }
 
     /// Throws `RATE_LIMITED` for an address that guesses or an account that asks too much, and what the verifier refuses.
-    static func identity(of token: String, from address: AddressKey, services: Services) async throws(DriveError) -> Identity {
+    ///
+    /// - Parameter isCounted: the account's request was counted already.
+    static func identity(
+        of token: String, from address: AddressKey, isCounted: Bool = false, services: Services
+    ) async throws(DriveError) -> Identity {
         try allow(services.limiter.checkSignIn(address: address), rule: "failedSignIns")
         let identity: Identity
         do {
@@ -28,7 +32,7 @@ enum SignIn {
             if isGuess { services.limiter.recordFailedSignIn(address: address) }
             throw error
         }
-        try allow(services.limiter.check(account: identity.accountId), rule: "account")
+        if !isCounted { try allow(services.limiter.check(account: identity.accountId), rule: "account") }
         return identity
     }
 

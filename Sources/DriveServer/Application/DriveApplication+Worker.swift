@@ -63,7 +63,7 @@ struct HeldProgressService: Service {
     let held: HeldProgress
 
     func run() async throws {
-        try await cancelWhenGracefulShutdown { await held.run() }
+        await cancelWhenGracefulShutdown { await held.run() }
     }
 }
 

@@ -24,7 +24,7 @@ extension DriveConfiguration {
         package var webPush = true
         /// Nil: generated at the first start, and kept sealed in the database.
         package var vapidKeyFile: String?
-        /// Nil: the public address where that is `https`.
+        /// Nil: the public address where that is `https`, otherwise `mailto:drive@localhost`.
         package var vapidSubject: String?
         package var networks = Networks.public
         package var apnsKeyFile: String?

@@ -11,7 +11,7 @@ extension SettingsTable {
             .optional(
                 .matching("a `mailto:` or `https:` address", reason: "is neither a mailto: nor an https: address") {
                     $0.hasPrefix("mailto:") || $0.hasPrefix("https://")
-                }, shown: "the public address"),
+                }, shown: "the public address where that is https, otherwise mailto:drive@localhost"),
             "Where push services reach the operator.")
         Setting(
             \.ring.networks, "ring.networks", "DRIVE_RING_NETWORKS", .word(),

@@ -8,16 +8,6 @@ import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
 import NIOSSL
 
-/// The generic types of a pipeline, made before any event loop asks for them: where two loops asked at the same moment, with the
-/// first two connections, Swift's runtime (6.3) followed the superclass of a type that was not whole yet, and the process ended.
-enum PipelineTypes {
-    static let all: [any Any.Type] = [
-        SocketGuardHandler.self, NIOSSLServerHandler.self, HTTPResponseEncoder.self, HTTPRequestDecoder.self,
-        ByteToMessageHandler<HTTPRequestDecoder>.self, ExchangeHandler.self, HTTP1ToHTTPServerCodec.self,
-        NIOAsyncSequenceProducerBackPressureStrategies.HighLowWatermark.self, NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>.self,
-    ]
-}
-
 extension DriveHTTPChannel {
     /// Runs on the event loop, before the channel is active.
     func buildPipeline(channel: any Channel, driver: ConnectionDriver) throws -> Parts {

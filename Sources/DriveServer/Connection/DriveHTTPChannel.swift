@@ -7,6 +7,7 @@ import NIOHTTP1
 import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
 import NIOSSL
+import Synchronization
 
 /// One connection of the server: HTTP/1.1 with its guards, until a request makes a WebSocket of it.
 ///
@@ -37,7 +38,6 @@ package struct DriveHTTPChannel: ServerChildChannel, HTTPChannelHandler {
         logger: Logger? = nil,
         responder: @escaping HTTPChannelHandler.Responder
     ) {
-        precondition(!PipelineTypes.all.isEmpty)
         self.responder = responder
         self.policy = policy
         self.registry = registry
@@ -45,6 +45,11 @@ package struct DriveHTTPChannel: ServerChildChannel, HTTPChannelHandler {
         self.upgrade = upgrade
         self.logger = logger
     }
+
+    /// One pipeline is put together at a time, which takes microseconds. Where two event loops did it at once for the first two
+    /// connections, each made the same generic types, and Swift's runtime (6.3) followed a superclass that was not there yet: the
+    /// process ended.
+    private static let assembly = Mutex<Void>(())
 
     package func setup(channel: any Channel, logger serverLogger: Logger) -> EventLoopFuture<Value> {
         let logger = logger ?? serverLogger
@@ -55,7 +60,9 @@ package struct DriveHTTPChannel: ServerChildChannel, HTTPChannelHandler {
             }
             let driver = ConnectionDriver(channel: channel, entry: entry, registry: registry, policy: policy, logger: logger)
             do {
-                return Value(channel: channel, admitted: (entry, try buildPipeline(channel: channel, driver: driver)))
+                return Value(
+                    channel: channel,
+                    admitted: (entry, try Self.assembly.withLock { _ in try buildPipeline(channel: channel, driver: driver) }))
             } catch {
                 driver.channelClosed()
                 throw error

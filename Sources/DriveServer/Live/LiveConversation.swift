@@ -9,6 +9,8 @@ import NIOCore
 final class LiveConversation: WebSocketApplication {
     /// Messages that wait while one is being answered.
     private static let mostWaiting = 64
+    /// The same of who is not signed in yet: each may have 64 KiB, and a token's issuer may take seconds to be asked.
+    private static let mostWaitingOfStranger = 4
     /// Events taken at once.
     private static let portion = 64
 
@@ -48,7 +50,7 @@ final class LiveConversation: WebSocketApplication {
         self.connection = connection
         guard let token else { return }
         self.token = nil
-        answer(.auth(token: token, options))
+        signIn(token, options, isCounted: true)
     }
 
     func received(text: ByteBuffer) {
@@ -58,7 +60,7 @@ final class LiveConversation: WebSocketApplication {
             guard identity != nil || isAuth(request) || isBusy else {
                 throw DriveError(.unauthenticated, #"Sign in first: {"type":"auth","token":"…"}."#, details: ["rule": "authorization"])
             }
-            guard waiting.count < Self.mostWaiting else {
+            guard waiting.count < (identity == nil ? Self.mostWaitingOfStranger : Self.mostWaiting) else {
                 connection?.close(.tooManyFrames, reason: "too many messages at once")
                 return
             }
@@ -89,32 +91,13 @@ final class LiveConversation: WebSocketApplication {
     }
 
     private func answer(_ request: LiveRequest) {
-        let (services, address, known) = (services, address, identity)
         switch request {
         case .ping: send(LivePackets.pong)
         case .presence(let isForeground): setForeground(isForeground)
-        case .auth(let token, let options):
-            let (eventLoop, bound) = (eventLoop, NIOLoopBound(self, eventLoop: eventLoop))
-            work {
-                let identity = try await SignIn.identity(of: token, from: address, services: services)
-                guard case .account = identity.kind else {
-                    throw DriveError(.forbidden, "Events are for account tokens.", details: ["rule": "token"])
-                }
-                if let known {
-                    guard known.accountId == identity.accountId else {
-                        throw DriveError(
-                            .forbidden, "This connection is another account's; open one of its own.", details: ["rule": "account"])
-                    }
-                    return { $0.renew(identity) }
-                }
-                let warning = try await services.ring.warning(device: options.deviceId, of: identity.accountId)
-                var joined = try await services.live.join(identity, options) { eventLoop.execute { bound.value.drain() } }
-                joined.ready.warn(warning)
-                return { [joined] in $0.begin(identity, joined) }
-            }
+        case .auth(let token, let options): signIn(token, options)
         case .subscribe(let filter):
-            guard let known else { return }
-            work {
+            guard let known = identity else { return }
+            work { [services] in
                 try await services.live.checkOwned(filter, by: known)
                 let packet = try LivePackets.packet("subscribed", LivePackets.Subscribed(filter))
                 return { conversation in
@@ -122,6 +105,29 @@ final class LiveConversation: WebSocketApplication {
                     conversation.send(packet)
                 }
             }
+        }
+    }
+
+    /// - Parameter isCounted: the handshake with this token counted for the account.
+    private func signIn(_ token: String, _ options: LiveOptions, isCounted: Bool = false) {
+        let (services, address, known) = (services, address, identity)
+        let (eventLoop, bound) = (eventLoop, NIOLoopBound(self, eventLoop: eventLoop))
+        work {
+            let identity = try await SignIn.identity(of: token, from: address, isCounted: isCounted, services: services)
+            guard case .account = identity.kind else {
+                throw DriveError(.forbidden, "Events are for account tokens.", details: ["rule": "token"])
+            }
+            if let known {
+                guard known.accountId == identity.accountId else {
+                    throw DriveError(
+                        .forbidden, "This connection is another account's; open one of its own.", details: ["rule": "account"])
+                }
+                return { $0.renew(identity) }
+            }
+            let warning = try await services.ring.warning(device: options.deviceId, of: identity.accountId)
+            var joined = try await services.live.join(identity, options) { eventLoop.execute { bound.value.drain() } }
+            joined.ready.warn(warning)
+            return { [joined] in $0.begin(identity, joined) }
         }
     }
 
@@ -186,9 +192,11 @@ final class LiveConversation: WebSocketApplication {
     private func renew(_ identity: Identity) {
         self.identity = identity
         if let session { services.live.sessions.renew(session, with: identity) }
-        let position = subscription?.position ?? 0
+        guard let subscription else { return }
+        // What waits for it still follows: who comes back with this number gets it.
         let ready = LivePackets.Ready(
-            account: identity.accountId, sequence: position, latest: position, beginning: .resumed, filter: .all)
+            account: identity.accountId, sequence: subscription.taken, latest: services.live.hub.latest(for: subscription),
+            beginning: .resumed, filter: .all)
         if let packet = try? LivePackets.packet("ready", ready) { send(packet) }
     }
 

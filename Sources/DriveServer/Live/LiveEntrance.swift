@@ -19,11 +19,14 @@ enum LiveEntrance {
         return WebSocketUpgrade { request, channel in
             guard let offer = Offer(request) else { return nil }
             guard (try? offer.options) != nil else { return nil }
+            // Where not, the route answers with the reason.
+            let address = origin(of: request, channel, services)
+            guard case .allowed = services.limiter.check(address: address) else { return nil }
             if let token = offer.token {
-                let address = origin(of: request, channel, services)
-                // Where not, the route answers with the reason.
-                guard case .allowed = services.limiter.check(address: address),
-                    let identity = try? await SignIn.identity(of: token, from: address, services: services), case .account = identity.kind
+                // A bad one counts where it is answered.
+                guard case .allowed = services.limiter.checkSignIn(address: address),
+                    let identity = try? await services.verifier.verify(token), case .account = identity.kind,
+                    case .allowed = services.limiter.check(account: identity.accountId)
                 else { return nil }
             }
             return offer.handshake.responseFields

@@ -71,24 +71,6 @@ final class LiveService: Service {
     /// Throws `TASK_NOT_FOUND`, naming the first of them, where the filter names tasks that are not the account's.
     func checkOwned(_ filter: EventFilter, by identity: Identity) async throws {
         guard let ids = filter.taskIds else { return }
-        let scope = TaskScope.account(identity.accountId)
-        do {
-            try await tasks.expectTasks(ids, in: scope)
-        } catch let error as DriveError where error.code == .taskNotFound {
-            for id in ids.sorted() { try await expectTask(id, in: scope) }
-            throw error
-        }
-    }
-
-    /// Another account's task is told like one that nobody has.
-    private func expectTask(_ id: String, in scope: TaskScope) async throws {
-        do {
-            try await tasks.expectTasks([id], in: scope)
-        } catch var error as DriveError where error.code == .taskNotFound {
-            let name = String(id.prefix(64))
-            error.message = "There is no task with the id \(name)."
-            error.details["taskId"] = .string(name)
-            throw error
-        }
+        try await tasks.expectTasks(ids, in: .account(identity.accountId))
     }
 }

@@ -48,8 +48,7 @@ struct WebSocketMessageReader {
         case closed
     }
 
-    /// May change between frames: tighter before the sign-in than after it.
-    var limits: Limits
+    let limits: Limits
     private let isCompressionAgreed: Bool
     private var phase = Phase.open
     private var partial: Partial?

@@ -55,6 +55,7 @@ import TestSupport
             #expect(queue.count == model.events.count)
             #expect(queue.bytes == model.bytes)
             #expect(queue.isEmpty == model.events.isEmpty)
+            #expect(queue.first == model.events.first)
             #expect(queue.count <= capacity)
             #expect(queue.count == 1 || queue.bytes <= maximumBytes)
             guard queue.count == model.events.count else { return }

@@ -34,7 +34,9 @@ import Testing
                 #expect(sent.filter { $0.sequence <= position && $0.progressKey == nil }.count <= 256)
                 #expect(position < 5_001)
                 #expect(client.bell.rings == 1)
+                try await eventually { site.hub.latest(for: client.subscription) == 5_001 }
             }
+            #expect(!sent.contains { $0.sequence <= slow.subscription.taken && $0.progressKey == nil }, "it took nothing yet")
             let late = try await slow.take(to: 5_001)
             #expect(late.fault(against: sent) == nil)
             #expect(late.count < sent.count, "nothing was coalesced")

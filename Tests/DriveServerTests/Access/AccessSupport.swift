@@ -45,7 +45,7 @@ final class FakeFetcher: KeySetFetcher {
 /// A database that can be told to fail or to keep readers waiting.
 final class TroubledDatabase: Database {
     enum Mood {
-        case well, failing, silent
+        case well, failing
         /// Readers read at once, and get the answer when the flight is complete.
         case slow(read: Flight<Void>, release: Flight<Void>)
     }
@@ -69,7 +69,6 @@ final class TroubledDatabase: Database {
         switch mood {
         case .well: break
         case .failing: throw DatabaseError(.unavailable, "the test says so")
-        case .silent: try await Task.sleep(for: .seconds(30))
         case .slow(let read, let release):
             let result = try await inner.read(body)
             read.complete(.success(()))

@@ -129,7 +129,9 @@ import Testing
     @Test func aDatabaseThatIsSilentIsUnavailable() async throws {
         try await withAccess(patience: .milliseconds(50)) { access in
             let (_, issued) = try await access.accountToken()
-            access.database.become(.silent)
+            let release = Flight<Void>(startedAt: .zero)
+            defer { release.complete(.success(())) }
+            access.database.become(.slow(read: Flight<Void>(startedAt: .zero), release: release))
             let reads = access.database.reads
             for _ in 0..<5 { #expect(await access.refusal(issued.token)?.code == .databaseUnavailable) }
             #expect(access.database.reads - reads == 1, "one query hangs, not one per request")

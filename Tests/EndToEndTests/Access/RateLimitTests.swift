@@ -39,6 +39,55 @@ import Testing
         }
     }
 
+    /// Opens WebSockets, which stay open, until one is refused.
+    private func openWebSockets(_ port: Int, token: String?) async throws -> (opened: [LiveSocket], refusal: Reply?) {
+        var opened: [LiveSocket] = []
+        do {
+            while opened.count < 20 { opened.append(try await LiveSocket.open(port, token: token)) }
+        } catch let error as LiveSocket.Refused {
+            return (opened, error.reply)
+        }
+        return (opened, nil)
+    }
+
+    /// A bad token of a handshake counts once, although two look at it.
+    @Test func aFloodOfHandshakesWithBadTokensIsSlowedDown() async throws {
+        try await withServer("websocket-flood") { server in
+            var refusals: [Reply] = []
+            while refusals.last?.status ?? 401 == 401, refusals.count < 60 {
+                do {
+                    _ = try await LiveSocket.open(server.port, token: "bad-\(refusals.count)")
+                    Issue.record("a WebSocket")
+                    return
+                } catch let error as LiveSocket.Refused {
+                    refusals.append(error.reply)
+                }
+            }
+            #expect((25...40).contains(refusals.count - 1), "thirty a minute by default: \(refusals.count - 1)")
+            expectLimited(try #require(refusals.last))
+        }
+    }
+
+    /// With the token to come in a message, too.
+    @Test func aWebSocketIsARequestFromItsAddress() async throws {
+        try await withServer("address-limit", environment: ["DRIVE_RATE_ADDRESS": "1", "DRIVE_RATE_ADDRESS_BURST": "5"]) { server in
+            let (opened, refusal) = try await openWebSockets(server.port, token: nil)
+            #expect((5...8).contains(opened.count))
+            expectLimited(try #require(refusal, "twenty WebSockets and no limit"))
+        }
+    }
+
+    /// One, although a token of the handshake is looked at twice.
+    @Test func aWebSocketIsOneRequestOfItsAccount() async throws {
+        try await withServer("account-limit", environment: ["DRIVE_RATE_ACCOUNT": "1", "DRIVE_RATE_ACCOUNT_BURST": "5"]) { server in
+            let token = try await server.data.token(account: "a")
+            let (opened, refusal) = try await openWebSockets(server.port, token: token)
+            #expect((5...8).contains(opened.count))
+            for live in opened { try await live.begin() }
+            expectLimited(try #require(refusal, "twenty WebSockets and no limit"))
+        }
+    }
+
     /// By default a fast client is never slowed down.
     @Test func chunksAreNotLimited() async throws {
         let client = try await SharedServer.client("fast")

@@ -72,6 +72,44 @@ struct LivePostgresTests {
         }
     }
 
+    /// Two readers are slower than what they have not got is removed: each gets what waited for it and nothing behind the hole, is told
+    /// to come back, and finds the snapshot then.
+    @Test func whatIsRemovedBeforeItIsReadEndsTheStream() async throws {
+        try await PostgresTaskScene.with("live-removed") { scene in
+            let server = try await ServerProcess.start(scene.data)
+            defer { server.kill() }
+            let client = TestClient(base: server.base, token: try await scene.data.token(account: "a"))
+            let live = try await LiveSocket.signedIn(client, receiveBuffer: 4096)
+            let stream = try await LiveStream.open(server.port, token: client.token, receiveBuffer: 4096)
+            try await stream.begin()
+            let quick = try await LiveSocket.signedIn(client)
+            // Twice what the system keeps on the way to a client (4 MiB).
+            let tasks = 40
+            let text = JSONValue.string(String(repeating: "x", count: 200_000))
+            for _ in 0..<tasks {
+                try await client.makeCustom("live-removed")
+                let lease = try await client.leased("live-removed")
+                #expect(try await client.work("complete", lease.leaseId, ["results": ["text": text]]).status == 200)
+            }
+            _ = try await quick.packets { $0.sequence == Int64(2 * tasks) }
+            try await scene.execute("DELETE FROM events")
+
+            let (close, packets) = try await live.closed()
+            #expect(close == LiveClosed(code: 1013, reason: "events it had not read were removed; come back"))
+            let told = try await stream.packets { $0.type == "closed" }
+            let end = try #require(told.last)
+            #expect(end.data["code"] == "EVENTS_GONE" && end.data["status"] == 410, "\(end)")
+            #expect(try await stream.block() == nil, "nothing comes after it")
+            for events in [packets, Array(told.dropLast())] {
+                expectGapless(events, after: 0)
+                #expect(events.count < 2 * tasks)
+                let back = try await LiveSocket.open(server.port, "/ws?since=\(events.count)", token: client.token)
+                #expect(try await back.begin(as: "gap").sequence == Int64(2 * tasks))
+            }
+            #expect(try await server.terminate() == .exited(0), "\(server.log.suffix(2000))")
+        }
+    }
+
     /// PostgreSQL is away while clients listen: they stay, and hear of what follows.
     @Test func aDatabaseThatIsAwayForAWhileIsNoEnd() async throws {
         try await PostgresTaskScene.with("live-database-away") { scene in

@@ -179,6 +179,26 @@ import Testing
         #expect(try await stays.packet("task.created").taskId == task.taskId)
     }
 
+    /// What waits for a slow client when it brings a newer token comes behind the number that it is told then.
+    @Test func aNewerTokenPassesOverNothingThatWaits() async throws {
+        let client = try await SharedServer.client("live-renewed-slowly")
+        let kind = uniqueKind("live-renewed-slowly")
+        let live = try await LiveSocket.signedIn(client, receiveBuffer: 4096)
+        // More than are on the way to a client that does not read, or wait for it.
+        try await client.makeBatch(600, kind, name: String(repeating: "n", count: 250))
+        await live.signIn(client)
+        // Longer than the sign-in takes.
+        try await client.makeBatch(10, kind)
+        let packets = try await live.packets { $0.type == "ready" }
+        let events = Array(packets.dropLast())
+        let ready = try #require(packets.last)
+        expectGapless(events, after: 0)
+        let (sequence, latest) = (ready.data["sequence"]?.integer, ready.data["latest"]?.integer ?? 0)
+        #expect(ready.data["beginning"] == "resumed" && sequence == Int64(events.count) && latest >= events.count, "\(ready)")
+        let marker = try await client.makeCustom(kind)
+        expectGapless(try await live.packets(through: "task.created", of: marker.taskId), after: Int64(events.count))
+    }
+
     @Test func aStreamEndsWhenItsTokenRunsOutUnlessANewerOneComes() async throws {
         let server = try await SharedServer.get()
         let newer = TestClient(base: server.base, token: try await server.data.token(account: "live-runs-out"))
