@@ -111,5 +111,5 @@ def section(bench):
             f"- One `task.progress` of a chunk, written with the chunk's own transaction: {text(events, 0)} µs of the process's CPU (the same "
             f"{values(bench, ('note',), 'chunks')[0]:,} chunks of {values(bench, ('note',), 'bytes')[0] // 1024} KiB, in process over SQLite, with {each:,} events and with {few}: "
             f"{text(values(bench, ('note',), 'microsecondsPerChunkWithEvent'), 0)} and {text(values(bench, ('note',), 'microsecondsPerChunk'), 0)} µs a chunk). "
-            f"Of a chunk of 5 MiB that is {share(bench):.1%}.")
+            f"Of a chunk of 5 MiB that is {share(bench):.1%} at this run's {statistics.median(values(bench, ('progress', False), 'cpu')):.2f} CPU s/GiB.")
     return lines

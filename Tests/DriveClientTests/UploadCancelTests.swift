@@ -236,4 +236,16 @@ import Testing
             #expect(await stage.drive.count(UploadCancelTests.creations) == 1)
         }
     }
+
+    /// Its own cancel is no news to the caller: the upload is cancelled, not failed.
+    @Test func itsOwnCancelIsNoFailure() async throws {
+        try await Stage.listening { stage, teller in
+            async let cancel: Void = stage.handle.manager.cancel(stage.handle.id)
+            teller.yield(Self.event(2, "cancelled"))
+            await cancel
+            await #expect(throws: DriveClientError.cancelled) { try await stage.handle.result() }
+            #expect(await stage.drive.count("DELETE /api/files/upload/task/task1") == 1)
+            #expect(await stage.drive.count(UploadCancelTests.creations) == 1)
+        }
+    }
 }

@@ -55,7 +55,8 @@ extension ExchangeHandler {
             if case .success(let fields?) = result, !self.driver.isStopping {
                 self.becomeWebSocket(upgrade, original, request, fields, context: context)
             } else {
-                self.pass(original, context: context)
+                // With its offer: the route says why it did not become one.
+                context.fireChannelRead(Self.wrapInboundOut(.head(original)))
                 self.replay(context: context)
             }
         }

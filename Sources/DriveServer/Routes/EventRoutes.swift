@@ -23,7 +23,10 @@ enum EventRoutes {
         let refusal: WebSocketHandshake.Refusal
         do throws(WebSocketHandshake.Refusal) {
             _ = try WebSocketHandshake(method: call.request.method, fields: call.request.headers)
-            refusal = .upgradeRequired
+            // It was refused before it came here, and would not be now: a limit's next second, or a server that stops.
+            return ErrorMapping.response(
+                DriveError(.rateLimited, "The WebSocket could not be opened at that moment. Try again.", retryAfter: 1),
+                requestId: call.requestId)
         } catch {
             refusal = error
         }

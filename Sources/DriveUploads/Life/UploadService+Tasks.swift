@@ -45,9 +45,10 @@ extension UploadService: ClientDrivenTasks {
         let now = surroundings.now()
         let surroundings = surroundings
         return try await database.write { sql in
-            // The upload's row before the task's, as who keeps bytes takes them: two chunks and a pause would wait in a circle.
+            // The upload's row before the task's, as who keeps bytes takes them: two chunks and a pause would wait in a circle. Not that of
+            // an ended one, which a removal takes last.
             _ = try sql.first(
-                "SELECT 1 AS held FROM upload_tasks WHERE task_id = $1 AND account_id = $2\(sql.dialect.forUpdate)",
+                "SELECT 1 AS held FROM upload_tasks WHERE task_id = $1 AND account_id = $2 AND status = 0\(sql.dialect.forUpdate)",
                 [.text(taskId), .uuid(caller.accountId)])
             let row = try sql.first(
                 "SELECT status FROM tasks WHERE task_id = $1 AND account_id = $2\(sql.dialect.forUpdate)",

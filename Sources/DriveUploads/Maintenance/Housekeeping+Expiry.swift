@@ -51,7 +51,8 @@ extension Housekeeping {
     func expireBundles() async throws -> Int {
         let now = now()
         let surroundings = surroundings
-        return try await removeExpired("bundles", at: now) { row, account, sql in
+        // One at a time, so that uploads' rows come before those of usage in each transaction.
+        return try await removeExpired("bundles", at: now, limit: 1) { row, account, sql in
             let id = try row.uuid("id")
             let removed = try BundleService.remove(id, account: account, withFiles: true, now: now, in: sql)
             try AuditTrail.append(
@@ -62,10 +63,10 @@ extension Housekeeping {
 
     /// Removes the rows of a table whose time is over, in one order, and tells their owners.
     private func removeExpired(
-        _ table: String, at now: Timestamp,
+        _ table: String, at now: Timestamp, limit: Int = Housekeeping.batch,
         _ remove: @escaping @Sendable (_ row: SQLRow, _ account: UUID, _ sql: any SQLSession) throws -> [DriveEvent]
     ) async throws -> Int {
-        try await repeating(Self.batch) { sql, limit in
+        try await repeating(limit) { sql, limit in
             let rows = try sql.query(
                 """
                 SELECT id, account_id, name FROM \(table) WHERE expired_at IS NOT NULL AND expired_at <= $1

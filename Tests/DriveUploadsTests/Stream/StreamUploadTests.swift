@@ -7,7 +7,7 @@ import Foundation
 import Testing
 
 /// Uploads that come as one stream: every byte that came is kept, and the newest request has the word.
-@Suite struct StreamUploadTests {
+@Suite(.timeLimit(.minutes(3))) struct StreamUploadTests {
     private static let content = Content(200_001)
     private static var count: Int { content.bytes.count }
 

@@ -10,7 +10,7 @@ import Testing
 @testable import DriveUploads
 
 /// Moves that are interrupted, fenced, or meet damage: at every point there is one authoritative copy.
-@Suite struct FileMoveFaultTests {
+@Suite(.timeLimit(.minutes(3))) struct FileMoveFaultTests {
     /// Stopped at every look for an interruption, one attempt after another, and at the end the file has moved.
     @Test(arguments: Engine.underTest)
     func anInterruptedMoveGoesOn(engine: Engine) async throws {

@@ -9,7 +9,7 @@ import Foundation
 import Testing
 
 /// A small file in one request.
-@Suite struct DirectUploadTests {
+@Suite(.timeLimit(.minutes(3))) struct DirectUploadTests {
     private static func send(
         _ content: Content, on drive: Instance, by owner: Caller, name: String = "a.bin", hash: String? = nil,
         digests: [ExpectedDigest] = [],

@@ -7,7 +7,7 @@ import Foundation
 import Testing
 
 /// The bytes that one account's unfinished uploads hold, whatever they cost.
-@Suite struct OpenBytesTests {
+@Suite(.timeLimit(.minutes(3))) struct OpenBytesTests {
     private static func refusal(_ work: () async throws -> some Any) async throws -> DriveError? {
         do {
             _ = try await work()

@@ -140,6 +140,21 @@ import Testing
         }
     }
 
+    /// A progress that is no percent, and not even an `Int`.
+    @Test func anotherProgramsNumbersDoNoHarm() async throws {
+        try await RingStage.with("watch-numbers") { stage in
+            let client = try await stage.client("anna")
+            let user = try client.ringUser
+            for (type, progress) in [("chat.wild", 1e300), ("chat.tame", 12.5)] {
+                let packet = try ringPacket(type, ["progress": .double(progress)])
+                try await stage.caller.taken("PushWebSocketPacket", ["user_id": .string(user), "packet": packet])
+            }
+            let watch = try Self.start(["watch", "--since", "0"], client)
+            try await eventually(within: .seconds(20), "the packets") { watch.output.contains("chat.tame") }
+            #expect(watch.output == "          #1  chat.wild\n          #2  chat.tame  12 %\n")
+        }
+    }
+
     @Test func anOutageIsToldOnceAndItsEnd() async throws {
         let client = try await SharedServer.client("watch-outage")
         let proxy = try LoopbackProxy(to: client.port)
