@@ -202,15 +202,19 @@ struct PostgresTests {
         _ body: (PostgresDatabase, PostgresSandbox) async throws -> Void
     ) async throws {
         try await PostgresSandbox.with { sandbox in
-            let database = try sandbox.open(connections: connections, configuration: configuration)
-            do {
-                try await database.change(Self.items)
-                try await body(database, sandbox)
-            } catch {
-                await database.close()
-                throw error
-            }
-            await database.close()
+            // Not within the limits that a test is about.
+            try await closing(sandbox.open(connections: 1)) { try await $0.change(Self.items) }
+            try await closing(sandbox.open(connections: connections, configuration: configuration)) { try await body($0, sandbox) }
         }
+    }
+
+    private func closing(_ database: PostgresDatabase, _ body: (PostgresDatabase) async throws -> Void) async throws {
+        do {
+            try await body(database)
+        } catch {
+            await database.close()
+            throw error
+        }
+        await database.close()
     }
 }

@@ -25,9 +25,11 @@ final class HubClient: Sendable {
 
     /// Takes until an event fulfils the condition, that one included.
     /// - Parameters:
+    ///   - patience: with each wait to be told.
     ///   - pause: what the client does between two takes, after which it takes on as any other.
     func take(
-        atMost limit: Int = 64, until isLast: (LiveEvent) -> Bool, pause: () async throws -> Void = {}
+        atMost limit: Int = 64, within patience: Duration = .seconds(20), until isLast: (LiveEvent) -> Bool,
+        pause: () async throws -> Void = {}
     ) async throws -> [LiveEvent] {
         var all: [LiveEvent] = []
         while true {
@@ -37,7 +39,7 @@ final class HubClient: Sendable {
             try await pause()
             guard events.count < limit else { continue }
             do {
-                try await bell.wait()
+                try await bell.wait(within: patience)
             } catch {
                 throw NothingCame(beginning: subscription.beginning, position: subscription.position, last: all.last?.sequence)
             }
@@ -45,8 +47,8 @@ final class HubClient: Sendable {
     }
 
     /// Takes up to the event of this number, which must not be progress.
-    func take(to sequence: Int64, atMost limit: Int = 64) async throws -> [LiveEvent] {
-        try await take(atMost: limit, until: { $0.sequence >= sequence })
+    func take(to sequence: Int64, atMost limit: Int = 64, within patience: Duration = .seconds(20)) async throws -> [LiveEvent] {
+        try await take(atMost: limit, within: patience, until: { $0.sequence >= sequence })
     }
 
     func leave() { hub.remove(subscription) }

@@ -122,12 +122,12 @@ import Testing
                         let (account, since) = (accounts[index % 50], Int64(index / 50 * 5))
                         let client = try await HubClient(site.hub, account, since: since)
                         // The last comes when all are there: they are told of it as well.
-                        let events = try await client.take(to: 101)
+                        let events = try await client.take(to: 101, within: .seconds(60))
                         #expect(client.beginning == .resumed)
                         #expect(events.fault(against: try await site.sent(to: account, after: since)) == nil)
                     }
                 }
-                try await eventually { site.hub.subscriptionCount == 1_000 }
+                try await eventually(within: .seconds(60)) { site.hub.subscriptionCount == 1_000 }
                 for account in accounts { try await site.send([.ended("101")], to: account) }
                 try await group.waitForAll()
             }

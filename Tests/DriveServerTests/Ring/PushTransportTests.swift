@@ -1,4 +1,5 @@
 import DriveEvents
+import EngineTestSupport
 import Foundation
 import NIOCore
 import NIOPosix
@@ -117,7 +118,7 @@ import Testing
                     }
                 }
                 // The connection is there: it was refused for where it led, not for want of one.
-                #expect(peer.connections.load(ordering: .relaxed) >= 1)
+                try await eventually { peer.connections.load(ordering: .relaxed) >= 1 }
                 #expect(peer.received.withLock { $0.isEmpty })
             }
         }

@@ -62,13 +62,13 @@ import Testing
         try await TaskSite.with(
             kind,
             { settings in
-                settings.heartbeat = .milliseconds(100)
+                settings.heartbeat = .milliseconds(300)
                 settings.leasePatience = .seconds(1)
             }
         ) { site in
             let id = try await site.enqueue(kind: "quick")
             try await lose(site)
-            try await site.withWorker { _ in try await site.untilStatus(.completed, id, within: .seconds(6)) }
+            try await site.withWorker { _ in try await site.untilStatus(.completed, id, within: .seconds(30)) }
         }
     }
 

@@ -62,7 +62,7 @@ struct CrashRun: Sendable {
         let client = TestClient(base: server.base, token: token)
         await CrashWorkload(client: client, port: server.port, plan: plan, ledger: ledger, tasks: tasks).run(rounds: 6)
         // Either it is dead or dying now, or the workload was too short for the plan.
-        let exit = try? await server.waitForEnd(atMost: .milliseconds(plan.faults == nil ? 1000 : 300))
+        let exit = try? await server.waitForEnd(atMost: .seconds(plan.faults == nil ? 1 : 5))
         server.kill()
         let end = try await server.waitForEnd(atMost: .seconds(10))
         if end != .signalled(SIGKILL) { failures.append("the server ended by itself: \(end)\n\(Self.trouble(in: server.log))") }
@@ -88,7 +88,7 @@ struct CrashRun: Sendable {
     private func revive(in data: DataFolder, token: String, ledger: CrashLedger, outcome: inout Outcome) async throws {
         let server = try await ServerProcess.start(data, environment: plan.settings)
         defer { server.kill() }
-        if server.startTime > .seconds(5) { outcome.failures.append("ready only after \(server.startTime)") }
+        if server.startTime > .seconds(15) { outcome.failures.append("ready only after \(server.startTime)") }
         let client = TestClient(base: server.base, token: token)
         if let tasks {
             let admin = client.with(token: tasks.adminToken)

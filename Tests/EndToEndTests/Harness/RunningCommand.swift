@@ -20,11 +20,14 @@ final class RunningCommand: Sendable {
         TemporaryFolder.remove(folder)
     }
 
+    /// Everything on stdout so far.
+    var output: String { DriveCommand.text(folder + "/stdout") }
+
     func send(_ signal: Int32) { child.send(signal) }
 
     /// Waits for the end. Throws `TimedOut`.
     func result(atMost limit: Duration = .seconds(60)) async throws -> CommandResult {
         let exit = try await child.wait(atMost: limit)
-        return CommandResult(exit: exit, output: DriveCommand.text(folder + "/stdout"), errors: DriveCommand.text(folder + "/stderr"))
+        return CommandResult(exit: exit, output: output, errors: DriveCommand.text(folder + "/stderr"))
     }
 }

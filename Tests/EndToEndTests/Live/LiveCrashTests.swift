@@ -13,8 +13,10 @@ import Testing
         ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) } ?? otherwise
     }
 
+    private static let rounds = setting("DRIVE_LIVE_ROUNDS", 5)
+
     @Test func noEndIsMissing() async throws {
-        let (rounds, seed) = (Self.setting("DRIVE_LIVE_ROUNDS", 5), Self.setting("DRIVE_LIVE_SEED", 1))
+        let (rounds, seed) = (Self.rounds, Self.setting("DRIVE_LIVE_SEED", 1))
         let data = try DataFolder.make("live-crash")
         defer { data.remove() }
         try await Slots.servers.with {
@@ -135,7 +137,11 @@ import Testing
         defer { server.kill() }
         let client = TestClient(base: server.base, token: token)
         let last = before.last?.sequence ?? 0
-        #expect(try await untold + Self.lastEvent(client) - last > 0, "some kill fell between a commit and its frame (seed \(seed))")
+        // In a few rounds that is luck.
+        if Self.rounds >= 20 {
+            let unseen = try await untold + Self.lastEvent(client) - last
+            #expect(unseen > 0, "some kill fell between a commit and its frame (seed \(seed))")
+        }
         let live = try await LiveSocket.open(server.port, "/ws?since=\(last)", token: token)
         try await live.begin(as: "resumed")
         let marker = try await client.makeCustom("crash-marker")

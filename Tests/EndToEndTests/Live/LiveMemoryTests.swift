@@ -51,10 +51,16 @@ import Testing
             let client = TestClient(base: server.base, token: try await server.data.token(account: "a"))
             let everybody = [client, client.with(token: nil)]
             for client in everybody + everybody { try await misuse(client) }
-            let growth = try await server.growth {
-                for index in 0..<times { try await misuse(everybody[index % everybody.count]) }
+            // The least of three: what is kept shows in each, what the server makes once or the system takes its time for does not.
+            var growths: [Int] = []
+            for _ in 0..<3 {
+                let growth = try await server.growth {
+                    for index in 0..<times { try await misuse(everybody[index % everybody.count]) }
+                }
+                growths.append(growth)
             }
-            #expect(growth < Self.bound, "the peak is \(growth >> 10) KiB higher")
+            let least = try #require(growths.min())
+            #expect(least < Self.bound, "the peaks are \(growths.map { $0 >> 10 }) KiB higher")
             #expect(try await client.get("/tasks").status == 200)
         }
     }

@@ -141,8 +141,8 @@ import Testing
 
     // MARK: What ends later
 
-    /// A second, and half of one for a busy machine.
-    private static let endsWithin = Duration.milliseconds(1500)
+    /// A second, and more for a busy machine; `LiveSessionsTests` keeps the second.
+    private static let endsWithin = Duration.seconds(5)
 
     enum Ending: CaseIterable, Sendable { case revoked, disabled }
 

@@ -8,7 +8,7 @@ import Testing
 @Suite(.timeLimit(.minutes(2))) struct LiveUploadTests {
     /// The first chunk is held: without its events the command would learn of the pause with that chunk's answer alone.
     @Test func aPauseElsewhereEndsTheCommandAtOnce() async throws {
-        try await Self.withUpload("live-upload", delay: .seconds(6)) { scene in
+        try await Self.withUpload("live-upload", delay: .seconds(10)) { scene in
             let command = try scene.start()
             let taskId = try await scene.taskId()
             let result = try await scene.endsFirst(command) { _ = try await scene.client.changed(taskId, "pause") }
@@ -31,7 +31,7 @@ import Testing
 
     /// The first chunk is held: it is the event that ends the command. Nothing is sent anew but by the next one.
     @Test(arguments: Cancel.allCases) func aCancelElsewhereEndsTheCommandAtOnce(_ cancel: Cancel) async throws {
-        try await Self.withUpload("live-cancel-\(cancel)", delay: .seconds(6)) { scene in
+        try await Self.withUpload("live-cancel-\(cancel)", delay: .seconds(10)) { scene in
             let command = try scene.start()
             let taskId = try await scene.taskId()
             let result = try await scene.endsFirst(command) { try await cancel(taskId, by: scene.client) }

@@ -43,8 +43,12 @@ import Testing
             let client = TestClient(base: server.base, token: token)
             let upload = try await client.begin(bytes(2 * 65_536))
             try await client.sendChunks(upload.indexes, of: upload)
+            let waits = "fault: file.fsync.before waits"
+            let before = server.log.components(separatedBy: waits).count
             async let completed = client.complete(upload.taskId)
-            try await Task.sleep(for: .milliseconds(200))
+            try await eventually(within: .seconds(10), "the completion's fsync") {
+                server.log.components(separatedBy: waits).count > before
+            }
             // A silent connection does not hold it up either.
             let silent = try RawConnection(port: server.port)
             let exit = try await server.terminate(atMost: .seconds(10))

@@ -111,7 +111,7 @@ import Testing
                     let more: [String: JSONValue] = ["poolId": .string(source.text)]
                     let file = try await client.upload(content, name: "late-\(come.count)", more: more)
                     come.append(StoredFile(file: file, content: content))
-                } while try await scene.admin.task(made.taskId).progress < 60 && come.count < 20
+                } while try await scene.admin.task(made.taskId).progress < 30 && come.count < 20
                 return (come, try await scene.admin.ended(made.taskId))
             }
             #expect(task.results["failedFiles"] == 0 && task.results["failures"] == [], "\(task)")

@@ -114,7 +114,7 @@ struct PostgresRestartTests {
 }
 
 /// Repeats what a database that is away refuses, with its key, as a client does, and keeps every other refusal.
-private final class PersistentClient: Sendable {
+final class PersistentClient: Sendable {
     private let client: TestClient
     private let refusals = Mutex<[String]>([])
 

@@ -112,7 +112,7 @@ import Testing
         // Ctrl-C ends the watching, not the task.
         let open = try await shell.client.makeCustom(kind, ["name": "open"])
         let endless = try RunningCommand(["tasks", "watch", "--every", "1s"], environment: shell.environment)
-        try await Task.sleep(for: .seconds(1))
+        try await eventually(within: .seconds(20), "the task's line") { endless.output.contains(open.taskId) }
         endless.send(SIGINT)
         #expect(try await endless.result(atMost: .seconds(10)).exit == .exited(130))
         #expect(try await shell.client.task(open.taskId).status == .pending)

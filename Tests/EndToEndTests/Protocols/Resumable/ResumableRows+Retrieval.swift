@@ -68,13 +68,13 @@ extension ResumableRow {
             let append = try await scene.patchStreaming(upload, at: 10, true, length: 1000)
             await append.send(bytes(500))
             #expect(try await scene.cancel(upload).status == 204)
-            try await append.waitForEnd(within: .seconds(2))
+            try await append.waitForEnd(within: .seconds(4))
             try await scene.expectGone(upload, at: 10)
 
             let (creation, other) = try await scene.beginStreaming(1000)
             await creation.send(bytes(500))
             #expect(try await scene.cancel(other).status == 204)
-            try await creation.waitForEnd(within: .seconds(2))
+            try await creation.waitForEnd(within: .seconds(4))
             try await scene.expectGone(other)
             try await scene.expectNoFile()
         },
