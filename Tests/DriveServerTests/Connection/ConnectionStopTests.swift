@@ -96,11 +96,12 @@ private func policy(deadline: Duration) -> ConnectionPolicy {
                 + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         }
         try await withServer(policy(deadline: .milliseconds(200)), upgrade: upgrade) { router in
-            router.get("other") { _, _ in "plain" }
+            router.get("other") { request, _ in "plain, offered \(request.headers[.upgrade] ?? "nothing")" }
         } test: { server in
+            // The offer that was refused comes along, so that the route can say why.
             let refused = try await server.connect()
             try await refused.send(handshake("/other"))
-            #expect(try await refused.read().hasSuffix("plain"))
+            #expect(try await refused.read().hasSuffix("plain, offered websocket"))
             let client = try await server.connect()
             try await client.send(handshake("/ws"))
             #expect(try await client.read(until: "\r\n\r\n").hasPrefix("HTTP/1.1 101 "))
